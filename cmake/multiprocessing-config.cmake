@@ -1,0 +1,4 @@
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+find_dependency(Boost 1.74)
+include("${CMAKE_CURRENT_LIST_DIR}/multiprocessing-targets.cmake")
