@@ -1,0 +1,183 @@
+#pragma once
+
+#include <multiprocessing/platform/clock.hpp>
+#include <multiprocessing/platform/park.hpp>
+#include <multiprocessing/platform/self.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+/// How everything in this library waits: look, spin briefly, then sleep.
+///
+/// Waking another processor takes as long as thousands of hand-overs between processes that are awake, so a waiter first
+/// spins for about the price of one wake-up. It yields while it spins, since the one it waits for may need this very
+/// processor; but a yield that comes back late has lost its time to somebody who computes, and unless enough arrived
+/// meanwhile to pay for it (the gain rule), waiters stop spinning for a while.
+namespace multiprocessing::inline v0::detail {
+
+/// The longest sleep in one piece. A wake-up may die with the process that owed it, therefore a sleeper looks around
+/// now and then whatever happens; at this rate that costs nothing.
+inline constexpr auto longest_nap = std::chrono::milliseconds(100);
+
+/// A place in shared memory where processes wait for something to change. All zero is its initial state. It holds no
+/// state of a single waiter: a killed one leaves at most a superfluous wake-up behind.
+class event_count {
+public:
+    /// Waits until `attempt()` returns true; at most until the deadline. The state that `attempt` looks at has to be
+    /// changed before notify is called. Returns what the last attempt returned.
+    template <class Attempt>
+    bool await(Attempt&& attempt, platform::deadline until);
+
+    /// Wakes one waiter, if there is one that is not being woken already. Cheap without waiters.
+    void notify_one() noexcept;
+    void notify_all() noexcept;
+
+private:
+    void enter() noexcept { sleepers_.fetch_add(1, std::memory_order_seq_cst); }
+    void leave() noexcept;
+
+    // Low half: how many sleep or are about to. High half: how many of these have been signalled; never more, so that
+    // there is at most one wake-up on the way to each.
+    std::atomic<std::uint64_t> sleepers_;
+    std::atomic<std::uint32_t> epoch_;
+};
+
+/// What a thread has learnt about spinning.
+class spin_experience {
+public:
+    static spin_experience& of_this_thread() noexcept {
+        thread_local spin_experience experience;
+        return experience;
+    }
+
+    /// Called once per wait that did not succeed at once.
+    bool should_spin() noexcept;
+    /// Called for each thing that was there at once: what a long yield has brought.
+    void gained() noexcept { ++gains_; }
+
+    /// Spins until `attempt()` succeeds or spinning is no longer worth it.
+    template <class Attempt>
+    bool spin(Attempt&& attempt) noexcept(noexcept(attempt()));
+
+private:
+    static constexpr std::uint64_t budget_us = 50;     // about one wake-up of another processor
+    static constexpr std::uint64_t long_yield_us = 20; // somebody else computes here
+    static constexpr std::uint64_t worth_us = 3;       // what a message costs that is waited for asleep
+    static constexpr std::uint64_t forget_us = 1000;
+    static constexpr unsigned worst = 4;
+
+    void punish() noexcept {
+        quiet_until_ = platform::ticks() + ((budget_us << penalty_) * platform::ticks_per_microsecond());
+        penalty_ = std::min(penalty_ + 1, worst);
+    }
+
+    std::uint64_t quiet_until_ = 0; // do not spin before this tick
+    std::uint64_t lost_ = 0;        // ticks that the last long yield took; 0: settled
+    std::uint64_t gains_ = 0;       // things received since
+    unsigned penalty_ = 0;
+    unsigned waits_ = 0;
+    bool alone_ = true; // only one processor may be used
+};
+
+// ---- implementation
+
+inline bool spin_experience::should_spin() noexcept {
+    if (waits_++ % 256 == 0) alone_ = platform::process_cpu_count() < 2;
+    if (alone_) return false;
+    std::uint64_t const now = platform::ticks();
+    std::uint64_t const rate = platform::ticks_per_microsecond();
+    if (lost_ != 0) {
+        if (gains_ * worth_us * rate < lost_) punish();
+        lost_ = 0;
+    }
+    if (now > quiet_until_ + forget_us * rate) penalty_ = 0;
+    return now >= quiet_until_;
+}
+
+template <class Attempt>
+bool spin_experience::spin(Attempt&& attempt) noexcept(noexcept(attempt())) {
+    std::uint64_t const rate = platform::ticks_per_microsecond();
+    std::uint64_t begin = platform::ticks();
+    for (unsigned round = 1;; ++round) {
+        platform::relax();
+        if (attempt()) {
+            if (lost_ == 0) penalty_ = 0;
+            return true;
+        }
+        if (round % 64 == 0) {
+            std::uint64_t const before = platform::ticks();
+            platform::yield();
+            std::uint64_t const yielded = platform::ticks() - before;
+            if (yielded > long_yield_us * rate) {
+                lost_ = yielded;
+                gains_ = 0;
+                return attempt();
+            }
+        }
+        if (platform::ticks() - begin > budget_us * rate) break;
+    }
+    punish();
+    return false;
+}
+
+template <class Attempt>
+bool event_count::await(Attempt&& attempt, platform::deadline until) {
+    auto& experience = spin_experience::of_this_thread();
+    if (attempt()) {
+        experience.gained();
+        return true;
+    }
+    if (until == platform::deadline::min()) return false;
+    if (experience.should_spin() && experience.spin(attempt)) return true;
+    for (;;) {
+        // The epoch is read before the count is raised: a signal that another waiter used up must not be missed.
+        std::uint32_t const seen = epoch_.load(std::memory_order_seq_cst);
+        enter();
+        if (attempt()) {
+            leave();
+            return true;
+        }
+        auto const now = platform::clock::now();
+        if (now < until) platform::park(epoch_, seen, std::min(until, now + longest_nap));
+        leave();
+        if (attempt()) return true;
+        if (until != platform::never && platform::clock::now() >= until) return false;
+    }
+}
+
+inline void event_count::notify_one() noexcept {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    std::uint64_t state = sleepers_.load(std::memory_order_relaxed);
+    while (static_cast<std::uint32_t>(state) > state >> 32) {
+        if (sleepers_.compare_exchange_weak(state, state + (std::uint64_t{1} << 32), std::memory_order_seq_cst)) {
+            epoch_.fetch_add(1, std::memory_order_seq_cst);
+            platform::unpark(epoch_, 1);
+            return;
+        }
+    }
+}
+
+inline void event_count::notify_all() noexcept {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    std::uint64_t state = sleepers_.load(std::memory_order_relaxed);
+    while (static_cast<std::uint32_t>(state) > state >> 32) {
+        std::uint64_t const all = static_cast<std::uint32_t>(state);
+        if (sleepers_.compare_exchange_weak(state, all | all << 32, std::memory_order_seq_cst)) {
+            epoch_.fetch_add(1, std::memory_order_seq_cst);
+            platform::unpark(epoch_, platform::everybody);
+            return;
+        }
+    }
+}
+
+inline void event_count::leave() noexcept {
+    std::uint64_t state = sleepers_.load(std::memory_order_relaxed);
+    std::uint64_t after = 0;
+    do {
+        after = state - 1;
+        if (state >> 32 != 0) after -= std::uint64_t{1} << 32;
+    } while (!sleepers_.compare_exchange_weak(state, after, std::memory_order_seq_cst));
+}
+
+} // namespace multiprocessing::inline v0::detail
