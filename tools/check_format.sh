@@ -16,8 +16,15 @@ fi
 
 mode="--dry-run --Werror"
 [ "${1:-}" = --fix ] && mode=-i
+sources() {
+    if git rev-parse --git-dir >/dev/null 2>&1; then
+        git ls-files -z -- '*.hpp' '*.cpp'
+    else
+        find include tests examples benchmarks \( -name '*.hpp' -o -name '*.cpp' \) -print0
+    fi
+}
 # shellcheck disable=SC2086 # the mode is several words
-git ls-files -z -- '*.hpp' '*.cpp' | xargs -0 -r "$found" $mode || {
+sources | xargs -0 "$found" $mode || {
     echo "to mend it: tools/check_format.sh --fix"
     exit 1
 }
