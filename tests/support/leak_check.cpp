@@ -87,7 +87,8 @@ Names descriptors() {
         std::error_code error;
         std::string const target = fs::read_symlink(entry.path(), error).string();
         bool const is_this_directory = target.starts_with("/proc/") && target.ends_with("/fd");
-        if (!error && !is_this_directory) names.insert(entry.path().filename().string() + " -> " + target);
+        std::string name = entry.path().filename().string();
+        if (!error && !is_this_directory) names.insert(name.append(" -> ").append(target));
     });
     return names;
 }
