@@ -73,7 +73,9 @@ public:
     /// An object that lives as long as the archive.
     template <class Helper>
     Helper& get_helper(void const* id = nullptr) {
-        auto& helper = helpers_[{id, std::type_index(typeid(Helper))}];
+        if (!helpers_)
+            helpers_ = std::make_unique<helper_map>();
+        auto& helper = (*helpers_)[{id, std::type_index(typeid(Helper))}];
         if (!helper)
             helper = std::make_shared<Helper>();
         return *static_cast<Helper*>(helper.get());
@@ -98,9 +100,11 @@ protected:
     int depth_ = 0;
 
 private:
+    using helper_map = std::map<std::pair<void const*, std::type_index>, std::shared_ptr<void>>;
+
     delivery delivery_ = delivery::once;
     handle_carrier* carrier_ = nullptr;
-    std::map<std::pair<void const*, std::type_index>, std::shared_ptr<void>> helpers_;
+    std::unique_ptr<helper_map> helpers_;
 };
 
 /// Writes objects into a sink.
@@ -231,7 +235,7 @@ consteval void explain_saving() {
     static_assert(is_address<T> || can_save<T>(),
                   "multiprocessing: this type cannot travel to another process. Give it a member function "
                   "`template <class Archive> void serialize(Archive& ar, unsigned) { ar & member1 & member2; }` or a "
-                  "free one in its namespace.");
+                  "free one in its namespace. In a final class the member must be public.");
 }
 
 template <class T>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multiprocessing/detail/child_message.hpp>
 #include <multiprocessing/detail/unique_handle.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/platform/memory.hpp>
@@ -12,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
-#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -35,11 +35,9 @@ inline constexpr std::size_t seat_count = 4096;
 
 class arena {
 public:
-    /// The arena of this process tree. Made on first use, in the first process.
+    /// The arena of this process tree. Made on first use in the first process; a process that was started as a child
+    /// joins the one that it was given.
     MULTIPROCESSING_ONE_PER_PROCESS static arena& instance();
-
-    /// In a process that was started by exec: joins the arena of its tree. Before anything else.
-    static void join(platform::native_handle segment, std::size_t size);
 
     /// A block of at least `size` bytes, aligned to a cache line. Its contents are arbitrary. Throws std::bad_alloc.
     arena_offset allocate(std::size_t size);
@@ -108,15 +106,6 @@ private:
     arena_offset cut(std::size_t size);
     void commit(std::size_t end);
 
-    struct inherited {
-        platform::native_handle segment;
-        std::size_t size;
-    };
-    MULTIPROCESSING_ONE_PER_PROCESS static std::optional<inherited>& inheritance() noexcept {
-        static std::optional<inherited> value;
-        return value;
-    }
-
     unique_handle segment_;
     std::size_t size_ = 0;
     std::byte* base_ = nullptr;
@@ -160,14 +149,11 @@ private:
 inline arena& arena::instance() {
     // Never destroyed: objects with static storage may still use it at the end, and the system takes it back anyway.
     alignas(arena) static std::byte storage[sizeof(arena)];
-    static arena* const object =
-        inheritance() ? new (storage) arena(inheritance()->segment, inheritance()->size) : new (storage) arena();
+    static arena* const object = [] {
+        auto const& message = child_message::received();
+        return message ? new (storage) arena(message->segment, message->size) : new (storage) arena();
+    }();
     return *object;
-}
-
-inline void arena::join(platform::native_handle segment, std::size_t size) {
-    inheritance() = inherited{segment, size};
-    instance();
 }
 
 inline arena::arena() {

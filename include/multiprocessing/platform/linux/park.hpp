@@ -14,8 +14,8 @@ void platform::park(std::atomic<std::uint32_t>& word, std::uint32_t expected, de
     timespec left{};
     timespec* limit = nullptr;
     if (until != never) {
-        auto const nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(until - clock::now()).count();
-        if (nanoseconds <= 0) return;
+        auto const nanoseconds = time_left(until).count();
+        if (nanoseconds == 0) return;
         left.tv_sec = static_cast<time_t>(nanoseconds / 1'000'000'000);
         left.tv_nsec = static_cast<long>(nanoseconds % 1'000'000'000);
         limit = &left;

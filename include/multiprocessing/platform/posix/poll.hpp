@@ -31,7 +31,7 @@ std::size_t platform::poll(
         int wait = -1;
         if (until != never) {
             // Rounded up, so that a wait never ends before its deadline; a day at a time, so that it fits.
-            auto const left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now()).count();
+            auto const left = std::chrono::ceil<std::chrono::milliseconds>(time_left(until)).count();
             wait = static_cast<int>(std::clamp<std::int64_t>(left, 0, 86'400'000));
         }
         int const count = ::poll(entries, static_cast<nfds_t>(handles.size()), wait);

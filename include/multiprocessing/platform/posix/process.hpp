@@ -41,8 +41,8 @@ inline std::optional<platform::exit_status> reap_until(platform::process_id pid,
     long nap = 50'000; // nanoseconds
     for (;;) {
         if (auto status = reap(pid, WNOHANG)) return status;
-        auto const left = std::chrono::duration_cast<std::chrono::nanoseconds>(until - platform::clock::now()).count();
-        if (left <= 0) return std::nullopt;
+        auto const left = platform::time_left(until).count();
+        if (left == 0) return std::nullopt;
         timespec const pause{0, static_cast<long>(std::min<long long>(nap, left))};
         ::nanosleep(&pause, nullptr);
         nap = std::min(nap * 2, 5'000'000L);
