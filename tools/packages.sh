@@ -45,7 +45,7 @@ need_packages() {
     for cell in "$@"; do wanted="$wanted $(packages_of "$cell")"; done
     # shellcheck disable=SC2086 # lists of words, here and below
     if command -v apt-get >/dev/null 2>&1; then
-        missing=$(not_installed $wanted)
+        missing=$(not_installed $wanted | sort -u)
         [ -z "$missing" ] && return 0
         as_root=
         if [ "$(id -u)" -ne 0 ]; then
