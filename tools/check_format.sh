@@ -14,8 +14,6 @@ if [ -z "${found:-}" ]; then
     exit 77
 fi
 
-mode="--dry-run --Werror"
-[ "${1:-}" = --fix ] && mode=-i
 sources() {
     if git rev-parse --git-dir >/dev/null 2>&1; then
         git ls-files -z -- '*.hpp' '*.cpp'
@@ -23,8 +21,11 @@ sources() {
         find include tests examples benchmarks \( -name '*.hpp' -o -name '*.cpp' \) -print0
     fi
 }
-# shellcheck disable=SC2086 # the mode is several words
-sources | xargs -0 "$found" $mode || {
+
+if [ "${1:-}" = --fix ]; then
+    sources | xargs -0 "$found" -i
+elif ! faults=$(sources | xargs -0 "$found" --dry-run --Werror 2>&1); then
+    echo "$faults" | sed -n 's/^\([^: ]*\):[0-9]*:[0-9]*: error: .*/not formatted: \1/p' | sort -u
     echo "to mend it: tools/check_format.sh --fix"
     exit 1
-}
+fi
