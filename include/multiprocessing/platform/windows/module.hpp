@@ -51,6 +51,7 @@ inline image const& main_image() noexcept {
 inline HMODULE acquire_module(void const* address) noexcept {
     HMODULE module = nullptr;
     auto const* const name = static_cast<wchar_t const*>(address);
+    if (name == nullptr) return nullptr; // it would stand for the program
     return ::GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, name, &module) ? module : nullptr;
 }
 
