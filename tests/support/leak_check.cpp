@@ -176,11 +176,13 @@ public:
     void testRunStarting(Catch::TestRunInfo const&) override { warm_up(); }
 
     void testCaseStarting(Catch::TestCaseInfo const& info) override {
+        let_go();
         name_ = info.name;
         before_ = possessions();
     }
 
     void testCaseEnded(Catch::TestCaseStats const&) override {
+        let_go();
         std::vector<std::string> const report = lasting_differences(before_);
         if (report.empty()) return;
         ++leaking;

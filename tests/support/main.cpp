@@ -1,19 +1,15 @@
 #if !__has_include(<catch2/catch_all.hpp>)
 #    define CATCH_CONFIG_RUNNER
 #endif
+#include <multiprocessing/detail/process_state.hpp>
+#include <multiprocessing/spawn.hpp>
+
 #include "support/catch.hpp"
 #include "support/leak_check.hpp"
 
 #include <cstdlib>
 #include <filesystem>
 #include <string>
-
-#if __has_include(<multiprocessing/spawn.hpp>)
-#    include <multiprocessing/spawn.hpp>
-#endif
-#if __has_include(<multiprocessing/context.hpp>)
-#    include <multiprocessing/context.hpp>
-#endif
 
 namespace {
 
@@ -41,13 +37,11 @@ private:
 } // namespace
 
 int main(int argc, char** argv) {
-#if __has_include(<multiprocessing/spawn.hpp>)
     multiprocessing::freeze_support();
-#endif
-#if __has_include(<multiprocessing/context.hpp>)
-    if (char const* method = std::getenv("MULTIPROCESSING_TEST_START_METHOD"))
-        multiprocessing::set_start_method(method);
-#endif
+    // What set_start_method does; its header would make every test wait for the whole library to compile.
+    if (char const* method = std::getenv("MULTIPROCESSING_TEST_START_METHOD")) {
+        multiprocessing::detail::process_state::instance().start_method = multiprocessing::start_method_from(method);
+    }
     OwnTemporaryFolder const folder;
     int const failed = Catch::Session().run(argc, argv);
     return failed != 0 ? failed : multiprocessing_test::leaking_test_cases();
