@@ -2,10 +2,10 @@
 
 #include <multiprocessing/detail/callable.hpp>
 
-#include <bit>
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <new>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -120,11 +120,9 @@ struct codec<copied_call<F>> {
         archive.save_binary(std::addressof(call.callable_), sizeof(F));
     }
     static copied_call<F> make(input_archive& archive) {
-        struct bytes {
-            alignas(F) std::byte all[sizeof(F)];
-        } raw;
-        archive.load_binary(raw.all, sizeof raw.all);
-        return copied_call<F>(std::bit_cast<F>(raw));
+        alignas(F) std::byte bytes[sizeof(F)]; // an F begins to live in it with its bytes
+        archive.load_binary(bytes, sizeof bytes);
+        return copied_call<F>(*std::launder(reinterpret_cast<F*>(bytes)));
     }
     static void load(input_archive& archive, copied_call<F>& call) {
         std::destroy_at(&call);

@@ -2,6 +2,7 @@
 
 #include <multiprocessing/detail/archive_boost.hpp>
 #include <multiprocessing/detail/archive_core.hpp>
+#include <multiprocessing/detail/archive_pointers.hpp>
 #include <multiprocessing/detail/archive_std.hpp>
 #include <multiprocessing/detail/byte_sink.hpp>
 

@@ -27,15 +27,13 @@ struct codec<boost::serialization::array_wrapper<T>> {
         if constexpr (bitwise<T>)
             archive.save_binary(array.address(), array.count() * sizeof(T));
         else
-            for (std::size_t i = 0; i != array.count(); ++i)
-                archive << array.address()[i];
+            for (std::size_t i = 0; i != array.count(); ++i) archive << array.address()[i];
     }
     static void load(input_archive& archive, boost::serialization::array_wrapper<T> const& array) {
         if constexpr (bitwise<T>)
             archive.load_binary(array.address(), array.count() * sizeof(T));
         else
-            for (std::size_t i = 0; i != array.count(); ++i)
-                archive >> array.address()[i];
+            for (std::size_t i = 0; i != array.count(); ++i) archive >> array.address()[i];
     }
 };
 
@@ -51,8 +49,7 @@ struct codec<boost::serialization::collection_size_type> {
     template <class Size>
     static void load(input_archive& archive, Size& size) {
         auto const count = archive.make<std::uint64_t>();
-        if (count > archive.remaining() && count > most_without_content)
-            throw_damaged_message();
+        if (count > archive.remaining() && count > most_without_content) throw_damaged_message();
         size = Size(static_cast<std::size_t>(count));
     }
 };

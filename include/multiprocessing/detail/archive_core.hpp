@@ -4,19 +4,17 @@
 #include <multiprocessing/detail/byte_sink.hpp>
 #include <multiprocessing/errors.hpp>
 
-#include <boost/mpl/bool.hpp>
-
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <span>
 #include <type_traits>
-#include <typeindex>
+#include <typeinfo>
 #include <utility>
-#include <vector>
+
+#include <boost/mpl/bool.hpp>
 
 /// The two archives. They fulfil the Archive concept of Boost.Serialization, so that its headers and the `serialize`
 /// functions written for it work here, and nothing has to be linked. What they write is for the same program on the
@@ -37,9 +35,7 @@ enum class delivery { once, many };
 /// Objects may be nested this deep: far more than sensible data, and a damaged message cannot exhaust the stack.
 inline constexpr int deepest_nesting = 1000;
 
-[[noreturn]] inline void throw_damaged_message() {
-    throw ValueError("truncated or damaged message");
-}
+[[noreturn]] inline void throw_damaged_message() { throw ValueError("truncated or damaged message"); }
 
 /// What both archives have.
 class archive_base : private boost::serialization::multiprocessing_archive {
@@ -51,8 +47,7 @@ public:
     void carry_handles(handle_carrier* carrier) noexcept { carrier_ = carrier; }
     /// Throws PicklingError if no carrier is set.
     handle_carrier& handles() const {
-        if (carrier_ == nullptr)
-            throw PicklingError("this kind of message cannot carry operating-system handles");
+        if (carrier_ == nullptr) throw PicklingError("this kind of message cannot carry operating-system handles");
         return *carrier_;
     }
 
@@ -70,15 +65,14 @@ public:
     void const* register_type(T const* = nullptr) noexcept {
         return nullptr;
     }
-    /// An object that lives as long as the archive.
+    /// An object that lives as long as the archive, created at the first call: one for each type and `id`.
     template <class Helper>
     Helper& get_helper(void const* id = nullptr) {
-        if (!helpers_)
-            helpers_ = std::make_unique<helper_map>();
-        auto& helper = (*helpers_)[{id, std::type_index(typeid(Helper))}];
-        if (!helper)
-            helper = std::make_shared<Helper>();
-        return *static_cast<Helper*>(helper.get());
+        for (helper* h = helpers_.get(); h != nullptr; h = h->next.get())
+            if (h->id == id && *h->type == typeid(Helper)) return *static_cast<Helper*>(h->object.get());
+        auto const object = std::make_shared<Helper>();
+        helpers_ = std::make_unique<helper>(helper{id, &typeid(Helper), object, std::move(helpers_)});
+        return *object;
     }
 
 protected:
@@ -100,11 +94,16 @@ protected:
     int depth_ = 0;
 
 private:
-    using helper_map = std::map<std::pair<void const*, std::type_index>, std::shared_ptr<void>>;
+    struct helper {
+        void const* id;
+        std::type_info const* type;
+        std::shared_ptr<void> object;
+        std::unique_ptr<helper> next;
+    };
 
     delivery delivery_ = delivery::once;
     handle_carrier* carrier_ = nullptr;
-    std::unique_ptr<helper_map> helpers_;
+    std::unique_ptr<helper> helpers_;
 };
 
 /// Writes objects into a sink.
@@ -135,21 +134,11 @@ public:
     void save_elements(Range const& range, std::size_t count);
     void save_binary(void const* data, std::size_t size) { sink_.write(data, size); }
 
-    /// The number of an object that several shared pointers own, and whether it is a new one: then the object follows.
-    std::pair<std::uint32_t, bool> number_of(std::shared_ptr<void const> object, std::type_info const& type);
-
 private:
-    using shared_key = std::pair<void const*, std::type_index>;
-    struct shared_object {
-        std::uint32_t number;
-        std::shared_ptr<void const> owner; // as long as it lives no other object can get its address
-    };
-
     template <class T>
     void save_by_serialize(T& value);
 
     byte_sink& sink_;
-    std::unique_ptr<std::map<shared_key, shared_object>> shared_;
 };
 
 /// Reads objects from bytes. Every function throws ValueError if they are not what an output archive wrote.
@@ -184,30 +173,19 @@ public:
     template <class Function>
     void load_elements(std::size_t count, Function load_element);
     void load_binary(void* data, std::size_t size) {
-        if (size != 0)
-            std::memcpy(data, take(size), size);
+        if (size != 0) std::memcpy(data, take(size), size);
     }
 
     /// The next bytes, which stay where they are.
     std::byte const* take(std::size_t size) {
-        if (remaining() < size)
-            throw_damaged_message();
+        if (remaining() < size) throw_damaged_message();
         return std::exchange(position_, position_ + size);
     }
     std::size_t remaining() const noexcept { return static_cast<std::size_t>(end_ - position_); }
     /// Throws ValueError if there is more.
     void expect_end() const {
-        if (position_ != end_)
-            throw_damaged_message();
+        if (position_ != end_) throw_damaged_message();
     }
-
-    /// An object that several shared pointers own; empty until it is loaded.
-    struct shared_object {
-        std::shared_ptr<void> owner;
-        std::type_index type;
-    };
-    /// The objects that were loaded, by their numbers less one.
-    std::vector<shared_object>& shared_objects() { return shared_; }
 
     // ---- asked for by functions written for Boost.Serialization: nothing is tracked by address here
 
@@ -221,7 +199,6 @@ private:
 
     std::byte const* position_;
     std::byte const* end_;
-    std::vector<shared_object> shared_;
 };
 
 // ---- implementation
@@ -229,24 +206,28 @@ private:
 /// Says why a type cannot travel, at compile time.
 template <class T>
 consteval void explain_saving() {
-    static_assert(!is_address<T>,
-                  "multiprocessing: a raw pointer cannot travel to another process, because what it points to stays "
-                  "here. Send the value itself, a std::string, a container, a std::unique_ptr or a std::shared_ptr.");
-    static_assert(is_address<T> || can_save<T>(),
-                  "multiprocessing: this type cannot travel to another process. Give it a member function "
-                  "`template <class Archive> void serialize(Archive& ar, unsigned) { ar & member1 & member2; }` or a "
-                  "free one in its namespace. In a final class the member must be public.");
+    static_assert(
+        !is_address<T>,
+        "multiprocessing: a raw pointer cannot travel to another process, because what it points to stays "
+        "here. Send the value itself, a std::string, a container, a std::unique_ptr or a std::shared_ptr.");
+    static_assert(
+        is_address<T> || can_save<T>(),
+        "multiprocessing: this type cannot travel to another process. Give it a member function "
+        "`template <class Archive> void serialize(Archive& ar, unsigned) { ar & member1 & member2; }` or a "
+        "free one in its namespace. In a final class the member must be public.");
 }
 
 template <class T>
 consteval void explain_loading() {
-    static_assert(!is_address<T>,
-                  "multiprocessing: a raw pointer cannot travel to another process, because what it points to stays "
-                  "here. Send the value itself, a std::string, a container, a std::unique_ptr or a std::shared_ptr.");
-    static_assert(is_address<T> || can_load_into<T>(),
-                  "multiprocessing: this type cannot arrive from another process. A view (std::span, "
-                  "std::string_view) arrives as a std::vector or std::string; another type needs a member function "
-                  "`template <class Archive> void serialize(Archive& ar, unsigned) { ar & member1 & member2; }`.");
+    static_assert(
+        !is_address<T>,
+        "multiprocessing: a raw pointer cannot travel to another process, because what it points to stays "
+        "here. Send the value itself, a std::string, a container, a std::unique_ptr or a std::shared_ptr.");
+    static_assert(
+        is_address<T> || can_load_into<T>(),
+        "multiprocessing: this type cannot arrive from another process. A view (std::span, "
+        "std::string_view) arrives as a std::vector or std::string; another type needs a member function "
+        "`template <class Archive> void serialize(Archive& ar, unsigned) { ar & member1 & member2; }`.");
 }
 
 template <class T>
@@ -258,8 +239,7 @@ void output_archive::save(T const& value) {
     } else if constexpr (has_codec<type>) {
         codec<type>::save(*this, value);
     } else if constexpr (std::is_array_v<type>) {
-        for (auto const& element : value)
-            save(element);
+        for (auto const& element : value) save(element);
     } else if constexpr (can_save<type>()) {
         save_by_serialize(const_cast<type&>(value)); // one function serves both directions, so it cannot be const
     }
@@ -268,11 +248,9 @@ void output_archive::save(T const& value) {
 template <class T>
 void output_archive::save_by_serialize(T& value) {
     nesting const level(depth_);
-    if (depth_ > deepest_nesting)
-        throw PicklingError("objects are nested too deep to travel");
+    if (depth_ > deepest_nesting) throw PicklingError("objects are nested too deep to travel");
     constexpr unsigned int version = class_version<T>();
-    if constexpr (version != 0)
-        save(version);
+    if constexpr (version != 0) save(version);
     if constexpr (free_serialize::exists<output_archive, T>)
         free_serialize::call(*this, value, version);
     else
@@ -283,29 +261,18 @@ template <class Range>
 void output_archive::save_elements(Range const& range, std::size_t count) {
     save_size(count);
     std::size_t const before = sink_.size();
-    for (auto const& element : range)
-        save(element);
+    for (auto const& element : range) save(element);
     // Elements without content: with a byte for each, the reader can check the count before it creates them.
-    for (std::size_t written = sink_.size() - before; written < count; ++written)
-        save(std::byte{});
-}
-
-inline std::pair<std::uint32_t, bool>
-output_archive::number_of(std::shared_ptr<void const> object, std::type_info const& type) {
-    if (!shared_)
-        shared_ = std::make_unique<std::map<shared_key, shared_object>>();
-    auto const next = static_cast<std::uint32_t>(shared_->size() + 1);
-    shared_key const key(object.get(), type);
-    auto const [found, is_new] = shared_->try_emplace(key, shared_object{next, std::move(object)});
-    return {found->second.number, is_new};
+    for (std::size_t written = sink_.size() - before; written < count; ++written) save(std::byte{});
 }
 
 template <class T>
 void input_archive::load(T&& value) {
     using type = std::remove_cvref_t<T>;
     explain_loading<type>();
-    static_assert(!std::is_const_v<std::remove_reference_t<T>> || is_boost_wrapper<type>,
-                  "multiprocessing: nothing can be loaded into a const object");
+    static_assert(
+        !std::is_const_v<std::remove_reference_t<T>> || is_boost_wrapper<type>,
+        "multiprocessing: nothing can be loaded into a const object");
     auto& target = const_cast<type&>(value);
     if constexpr (bitwise<type>) {
         std::memcpy(static_cast<void*>(&target), take(sizeof(type)), sizeof(type));
@@ -314,8 +281,7 @@ void input_archive::load(T&& value) {
     } else if constexpr (has_codec<type>) {
         codec<type>::load(*this, target);
     } else if constexpr (std::is_array_v<type>) {
-        for (auto& element : target)
-            load(element);
+        for (auto& element : target) load(element);
     } else if constexpr (can_load_into<type>()) {
         load_by_serialize(target);
     }
@@ -326,8 +292,7 @@ T input_archive::make() {
     using type = std::remove_cv_t<T>;
     if constexpr (std::is_same_v<type, bool>) {
         auto const byte = make<std::uint8_t>();
-        if (byte > 1)
-            throw_damaged_message();
+        if (byte > 1) throw_damaged_message();
         return byte != 0;
     } else if constexpr (bitwise<type>) {
         struct bytes {
@@ -339,9 +304,10 @@ T input_archive::make() {
         return codec<type>::make(*this);
     } else {
         explain_loading<type>();
-        static_assert(!can_load_into<type>() || loadable<type>,
-                      "multiprocessing: a type with its own serialize needs a public default constructor, and must be "
-                      "movable, to arrive in another process");
+        static_assert(
+            !can_load_into<type>() || loadable<type>,
+            "multiprocessing: a type with its own serialize needs a public default constructor, and must be "
+            "movable, to arrive in another process");
         type value{};
         load(value);
         return value;
@@ -351,13 +317,11 @@ T input_archive::make() {
 template <class T>
 void input_archive::load_by_serialize(T& value) {
     nesting const level(depth_);
-    if (depth_ > deepest_nesting)
-        throw_damaged_message();
+    if (depth_ > deepest_nesting) throw_damaged_message();
     unsigned int version = class_version<T>();
     if constexpr (class_version<T>() != 0) {
         version = make<unsigned int>();
-        if (version > class_version<T>())
-            throw_damaged_message();
+        if (version > class_version<T>()) throw_damaged_message();
     }
     if constexpr (free_serialize::exists<input_archive, T>)
         free_serialize::call(*this, value, version);
@@ -367,16 +331,14 @@ void input_archive::load_by_serialize(T& value) {
 
 inline std::size_t input_archive::load_size(std::size_t smallest) {
     auto const count = make<std::uint64_t>();
-    if (count > remaining() / smallest)
-        throw_damaged_message();
+    if (count > remaining() / smallest) throw_damaged_message();
     return static_cast<std::size_t>(count);
 }
 
 template <class Function>
 void input_archive::load_elements(std::size_t count, Function load_element) {
     std::size_t const before = remaining();
-    for (std::size_t i = 0; i != count; ++i)
-        load_element();
+    for (std::size_t i = 0; i != count; ++i) load_element();
     std::size_t const read = before - remaining();
     if (read < count) // the bytes that stand for elements without content
         take(count - read);

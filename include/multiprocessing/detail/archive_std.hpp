@@ -10,7 +10,6 @@
 #include <deque>
 #include <list>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -18,7 +17,6 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
-#include <typeinfo>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -83,8 +81,7 @@ struct codec<std::vector<T, Allocator>> {
         } else {
             vector.clear();
             std::size_t const count = archive.load_size();
-            if constexpr (sizeof(T) <= largest_to_reserve)
-                vector.reserve(count);
+            if constexpr (sizeof(T) <= largest_to_reserve) vector.reserve(count);
             archive.load_elements(count, [&] {
                 if constexpr (std::is_default_constructible_v<T>)
                     archive.load(vector.emplace_back());
@@ -137,8 +134,7 @@ struct codec<std::vector<bool, Allocator>> { // eight in a byte
     }
     static void load(input_archive& archive, std::vector<bool, Allocator>& bits) {
         auto const count = archive.make<std::uint64_t>();
-        if (count / 8 > archive.remaining())
-            throw_damaged_message();
+        if (count / 8 > archive.remaining()) throw_damaged_message();
         bits.assign(static_cast<std::size_t>(count), false);
         for (std::size_t i = 0; i < bits.size(); i += 8) {
             unsigned int const byte = archive.make<std::uint8_t>();
@@ -155,12 +151,10 @@ template <class T, std::size_t n>
 struct codec<std::array<T, n>> {
     static constexpr bool saves = saveable<T>, loads = loadable<T>;
     static void save(output_archive& archive, std::array<T, n> const& array) {
-        for (auto const& element : array)
-            archive.save(element);
+        for (auto const& element : array) archive.save(element);
     }
     static void load(input_archive& archive, std::array<T, n>& array) {
-        for (auto& element : array)
-            archive.load(element);
+        for (auto& element : array) archive.load(element);
     }
 };
 
@@ -272,13 +266,11 @@ struct codec<std::optional<T>> {
     static constexpr bool saves = saveable<T>, loads = loadable<T>;
     static void save(output_archive& archive, std::optional<T> const& optional) {
         archive.save(optional.has_value());
-        if (optional)
-            archive.save(*optional);
+        if (optional) archive.save(*optional);
     }
     static void load(input_archive& archive, std::optional<T>& optional) {
         optional.reset();
-        if (archive.make<bool>())
-            optional.emplace(archive.make<T>());
+        if (archive.make<bool>()) optional.emplace(archive.make<T>());
     }
 };
 
@@ -286,8 +278,7 @@ template <class... T>
 struct codec<std::variant<T...>> {
     static constexpr bool saves = (saveable<T> && ...), loads = (loadable<T> && ...);
     static void save(output_archive& archive, std::variant<T...> const& variant) {
-        if (variant.valueless_by_exception())
-            throw PicklingError("a variant without a value cannot travel");
+        if (variant.valueless_by_exception()) throw PicklingError("a variant without a value cannot travel");
         archive.save(static_cast<std::uint32_t>(variant.index()));
         std::visit([&](auto const& value) { archive.save(value); }, variant);
     }
@@ -304,97 +295,10 @@ private:
         if constexpr (index == sizeof...(T)) {
             throw_damaged_message();
         } else {
-            if (index != wanted)
-                return make_alternative<index + 1>(archive, wanted);
+            if (index != wanted) return make_alternative<index + 1>(archive, wanted);
             using alternative = std::variant_alternative_t<index, std::variant<T...>>;
             return std::variant<T...>(std::in_place_index<index>, archive.make<alternative>());
         }
-    }
-};
-
-// ---- pointers that own
-
-/// Only the part of the object that the pointer's type names would arrive.
-template <class T>
-void refuse_derived_object([[maybe_unused]] T const& object) {
-    if constexpr (std::is_polymorphic_v<T>)
-        if (typeid(object) != typeid(T))
-            throw PicklingError("a pointer to a base class cannot travel: the derived part of its object would be lost");
-}
-
-template <class T>
-struct codec<std::unique_ptr<T>> {
-    using object = std::remove_cv_t<T>;
-    static constexpr bool supported = std::is_object_v<T> && !std::is_array_v<T>;
-    static constexpr bool saves = supported && saveable<T>, loads = supported && loadable<T>;
-    static void save(output_archive& archive, std::unique_ptr<T> const& pointer) {
-        archive.save(pointer != nullptr);
-        if (pointer) {
-            refuse_derived_object(*pointer);
-            archive.save(*pointer);
-        }
-    }
-    static void load(input_archive& archive, std::unique_ptr<T>& pointer) {
-        pointer.reset();
-        if (archive.make<bool>())
-            pointer = std::make_unique<object>(archive.make<object>());
-    }
-};
-
-/// Pointers to one object point to one object again, as long as they are in the same message.
-template <class T>
-struct codec<std::shared_ptr<T>> {
-    using object = std::remove_cv_t<T>;
-    static constexpr bool supported = std::is_object_v<T> && !std::is_array_v<T>;
-    static constexpr bool saves = supported && saveable<T>, loads = supported && loadable<T>;
-    static void save(output_archive& archive, std::shared_ptr<T> const& pointer) {
-        if (!pointer) {
-            archive.save(std::uint32_t{0});
-            return;
-        }
-        refuse_derived_object(*pointer);
-        auto const [number, is_new] = archive.number_of(pointer, typeid(T));
-        archive.save(number);
-        if (is_new)
-            archive.save(*pointer);
-    }
-    static void load(input_archive& archive, std::shared_ptr<T>& pointer) {
-        pointer.reset();
-        std::size_t const number = archive.make<std::uint32_t>();
-        auto& objects = archive.shared_objects();
-        if (number > objects.size() + 1)
-            throw_damaged_message();
-        if (number == 0)
-            return;
-        if (number <= objects.size()) {
-            auto const& [owner, type] = objects[number - 1];
-            if (!owner || type != typeid(T))
-                throw_damaged_message();
-            pointer = std::static_pointer_cast<object>(owner);
-            return;
-        }
-        objects.push_back({nullptr, typeid(T)});
-        if constexpr (std::is_default_constructible_v<object>) {
-            auto const created = std::make_shared<object>();
-            objects[number - 1].owner = created; // before it is loaded: it may point to itself
-            archive.load(*created);
-            pointer = created;
-        } else {
-            auto const created = std::make_shared<object>(archive.make<object>());
-            archive.shared_objects()[number - 1].owner = created;
-            pointer = created;
-        }
-    }
-};
-
-template <class T>
-struct codec<std::weak_ptr<T>> {
-    static constexpr bool saves = codec<std::shared_ptr<T>>::saves, loads = codec<std::shared_ptr<T>>::loads;
-    static void save(output_archive& archive, std::weak_ptr<T> const& pointer) { archive.save(pointer.lock()); }
-    static void load(input_archive& archive, std::weak_ptr<T>& pointer) {
-        std::shared_ptr<T> object;
-        archive.load(object);
-        pointer = object;
     }
 };
 

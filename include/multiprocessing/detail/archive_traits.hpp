@@ -2,11 +2,11 @@
 
 #include <multiprocessing/config.hpp>
 
-#include <boost/serialization/access.hpp>
-
 #include <functional>
 #include <initializer_list>
 #include <type_traits>
+
+#include <boost/serialization/access.hpp>
 
 /// How a type can travel: natively, by its own `serialize`, or byte by byte. The questions are asked here without the
 /// headers of Boost.Serialization, which cost a quarter of a second each; what is only declared here is defined by the
@@ -80,7 +80,7 @@ template <class T>
 consteval bool has_hidden_serialize() {
     if constexpr (std::is_class_v<T> && !std::is_final_v<T>)
         return !requires { &with_name_serialize<T>::serialize; } // has the name...
-        && !requires { &T::serialize; };                         // ...and it is no ordinary public function
+               && !requires { &T::serialize; };                  // ...and it is no ordinary public function
     else
         return false;
 }
@@ -116,8 +116,8 @@ consteval bool is_bitwise() {
         return false;
     else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>)
         return true;
-    else if constexpr (is_address<T> || has_codec<T> || !std::is_trivially_copyable_v<T> ||
-                       !std::is_move_constructible_v<T>)
+    else if constexpr (
+        is_address<T> || has_codec<T> || !std::is_trivially_copyable_v<T> || !std::is_move_constructible_v<T>)
         return false;
     else if constexpr (requires { requires bool(boost::serialization::is_bitwise_serializable<T>::value); })
         return true;
@@ -170,10 +170,10 @@ concept saveable = can_save<std::remove_cvref_t<T>>();
 
 /// A T can be created from a message.
 template <class T>
-concept loadable = !std::is_reference_v<T> && can_load_into<std::remove_cv_t<T>>() &&
-                   (bitwise<T> || has_make<std::remove_cv_t<T>> ||
-                    (std::is_default_constructible_v<std::remove_cv_t<T>> &&
-                     std::is_move_constructible_v<std::remove_cv_t<T>>));
+concept loadable =
+    !std::is_reference_v<T> && can_load_into<std::remove_cv_t<T>>() &&
+    (bitwise<T> || has_make<std::remove_cv_t<T>> ||
+     (std::is_default_constructible_v<std::remove_cv_t<T>> && std::is_move_constructible_v<std::remove_cv_t<T>>));
 
 /// A T can go to another process.
 template <class T>

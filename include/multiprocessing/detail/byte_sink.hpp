@@ -26,8 +26,7 @@ public:
 
     /// Place for `size` bytes at the end of what was written, which the caller fills. Valid until the next call.
     std::byte* reserve(std::size_t size) {
-        if (static_cast<std::size_t>(end_ - position_) < size)
-            grow(size);
+        if (static_cast<std::size_t>(end_ - position_) < size) grow(size);
         std::byte* const place = position_;
         position_ += size;
         return place;
@@ -79,15 +78,12 @@ inline void byte_buffer::grow(std::size_t at_least) {
     constexpr std::size_t smallest = 256;
     constexpr std::size_t largest = std::numeric_limits<std::size_t>::max() / 4;
     std::size_t const used = size();
-    if (at_least > largest || used > largest)
-        throw std::bad_alloc();
+    if (at_least > largest || used > largest) throw std::bad_alloc();
     std::size_t capacity = 2 * used > smallest ? 2 * used : smallest;
-    if (capacity < used + at_least)
-        capacity = used + at_least;
+    if (capacity < used + at_least) capacity = used + at_least;
     // realloc moves the pages of a large block instead of copying them.
     auto* const memory = static_cast<std::byte*>(std::realloc(begin_, capacity));
-    if (memory == nullptr)
-        throw std::bad_alloc();
+    if (memory == nullptr) throw std::bad_alloc();
     begin_ = memory;
     position_ = memory + used;
     end_ = memory + capacity;

@@ -32,8 +32,9 @@ inline std::string shorten_type_name(std::string name) {
     };
     constexpr replacement replacements[] = {
         {"std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >", "std::string"},
-        {"std::__cxx11::", "std::"},
+        {"__cxx11::", ""},
         {"std::__1::", "std::"},
+        {"multiprocessing::v0::", "multiprocessing::"},
     };
     for (auto const& [spelled_out, written] : replacements)
         for (std::size_t at = name.find(spelled_out); at != std::string::npos; at = name.find(spelled_out, at))

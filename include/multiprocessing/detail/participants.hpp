@@ -2,6 +2,7 @@
 
 #include <multiprocessing/detail/arena.hpp>
 #include <multiprocessing/detail/fork_generation.hpp>
+#include <multiprocessing/platform/clock.hpp>
 #include <multiprocessing/platform/liveness.hpp>
 #include <multiprocessing/platform/self.hpp>
 
@@ -48,18 +49,27 @@ private:
 inline participant participant::self() {
     struct cache {
         std::atomic<std::uint64_t> word{0};
-        std::atomic<std::uint32_t> generation{0};
+        std::atomic<std::uint32_t> generation{0}; // that the word is for
+        std::atomic<std::uint32_t> claimed{0};    // that a thread sits down for
     };
     static cache own;
     std::uint32_t const forks = fork_generation();
-    if (own.generation.load(std::memory_order_acquire) == forks) {
-        return participant(own.word.load(std::memory_order_relaxed));
+    while (own.generation.load(std::memory_order_acquire) != forks) {
+        // One thread sits down for all of this process: what a lock notes as its owner must not change afterwards.
+        std::uint32_t before = own.claimed.load(std::memory_order_relaxed);
+        if (before == forks || !own.claimed.compare_exchange_strong(before, forks, std::memory_order_acq_rel)) {
+            platform::yield();
+            continue;
+        }
+        try {
+            own.word.store(sit_down().word(), std::memory_order_relaxed);
+        } catch (...) {
+            own.claimed.store(before, std::memory_order_release);
+            throw;
+        }
+        own.generation.store(forks, std::memory_order_release);
     }
-    // Two threads may both sit down; the seat that loses stays taken until this process ends, which harms nobody.
-    participant const seated = sit_down();
-    own.word.store(seated.word(), std::memory_order_relaxed);
-    own.generation.store(forks, std::memory_order_release);
-    return seated;
+    return participant(own.word.load(std::memory_order_relaxed));
 }
 
 inline participant participant::sit_down() {

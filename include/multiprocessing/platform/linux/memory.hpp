@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace multiprocessing::inline v0 {
@@ -16,6 +17,11 @@ std::size_t platform::page_size() noexcept {
 }
 
 platform::native_handle platform::create_segment(std::size_t size, std::error_code& error) noexcept {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur) { // to try would raise SIGXFSZ
+        error = std::make_error_code(std::errc::file_too_large);
+        return invalid_handle;
+    }
     // A filter may deny memfd_create; a file without a name on any file system does the same.
     int segment = ::memfd_create("multiprocessing", MFD_CLOEXEC);
     for (char const* folder : {"/dev/shm", "/tmp", "/var/tmp", "."}) {

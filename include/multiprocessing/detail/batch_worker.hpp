@@ -1,0 +1,227 @@
+#pragma once
+
+#include <multiprocessing/detail/archive.hpp>
+#include <multiprocessing/detail/batch.hpp>
+#include <multiprocessing/detail/exceptions.hpp>
+#include <multiprocessing/detail/process_state.hpp>
+#include <multiprocessing/detail/waiting.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <optional>
+#include <string>
+
+/// A worker's side of a batch: what it claims, what it reports, and what it notes down for the case of its death.
+namespace multiprocessing::inline v0::detail {
+
+/// What the owner of a crew can see of a worker at any time, also of a dead one.
+struct alignas(64) worker_slot {
+    enum state : std::uint32_t { starting, ready, retired, failed };
+
+    std::atomic<arena_offset> batch{0}; ///< the batch that it may be touching; it is not freed meanwhile
+    /// The item that runs, counted in its batch, plus 1. When a chunk is done but not yet marked so: its end, plus 1.
+    /// 0: none.
+    std::atomic<std::uint64_t> item{0};
+    std::atomic<std::uint32_t> phase{starting};
+    std::atomic<arena_offset> failure{0}; ///< why the initialiser failed: a failure_record
+
+    void reset() noexcept {
+        batch.store(0, std::memory_order_relaxed);
+        item.store(0, std::memory_order_relaxed);
+        phase.store(starting, std::memory_order_relaxed);
+        failure.store(0, std::memory_order_release);
+    }
+};
+
+/// What a crew shares. The slots of its workers follow.
+struct crew_board {
+    enum order : std::uint32_t { work, finish, leave };
+
+    std::atomic<arena_offset> front{0};      ///< the batch that is being claimed from
+    std::atomic<std::uint64_t> submitted{0}; ///< how many batches there were: what idle workers wait for
+    std::atomic<std::uint32_t> orders{work};
+    std::uint32_t size = 0;
+    std::uint64_t chunks_per_worker = 0; ///< maxtasksperchild; 0: any number
+    alignas(64) event_count idle{};
+    alignas(64) event_count done{};
+    std::atomic<std::uint32_t> attention{0}; ///< something happened to a worker that its owner should look at
+
+    worker_slot& slot(worker_number number) noexcept { return reinterpret_cast<worker_slot*>(this + 1)[number]; }
+    void call_owner() noexcept {
+        attention.store(1, std::memory_order_release);
+        done.notify_all();
+    }
+};
+
+/// Exceptions and results carry who produced them.
+failure_record* make_failure(std::uint64_t index, std::exception_ptr error, throw_site const& site);
+void free_failure(failure_record* record) noexcept;
+
+/// Memory in the arena that results are written into, one behind the other; each is found by its position.
+class result_sink final : public byte_sink {
+public:
+    explicit result_sink(batch& owner) noexcept : owner_(owner) {}
+
+    /// Before a result: its length comes first.
+    void begin_result() {
+        start_ = size();
+        std::uint64_t const unknown = 0;
+        write(&unknown, sizeof unknown);
+    }
+    /// After it: its position.
+    arena_offset end_result() noexcept {
+        std::uint64_t const length = size() - start_ - sizeof(std::uint64_t);
+        std::memcpy(begin_ + start_, &length, sizeof length);
+        position_ += (8 - size() % 8) % 8 <= static_cast<std::size_t>(end_ - position_) ? (8 - size() % 8) % 8 : 0;
+        return arena::instance().offset_of(begin_ + start_);
+    }
+    /// Instead of it: the result could not be written.
+    void drop_result() noexcept { position_ = begin_ + start_; }
+
+private:
+    void grow(std::size_t at_least) override;
+
+    batch& owner_;
+    std::size_t start_ = 0;
+    std::size_t next_size_ = 4096;
+};
+
+class batch_worker {
+public:
+    batch_worker(crew_board& board, worker_number number) : board_(board), number_(number), slot_(board.slot(number)) {}
+
+    /// The next chunk to work on; the one before is done. Empty: leave this batch alone.
+    std::optional<batch::chunk> next(batch& work) noexcept;
+
+    /// Before an item: from now on a death costs this item.
+    void begin(std::uint64_t item) noexcept { slot_.item.store(item + 1, std::memory_order_release); }
+
+    /// The exception that is being handled is the outcome of an item.
+    void fail(batch& work, std::uint64_t item) { fail(work, item, std::current_exception()); }
+    void fail(batch& work, std::uint64_t item, std::exception_ptr error);
+
+    /// Works on batches until it is told to leave, or has done its share.
+    void serve();
+
+private:
+    batch* protect_front() noexcept;
+    bool may_go_on() const noexcept {
+        return board_.orders.load(std::memory_order_relaxed) != crew_board::leave &&
+               (board_.chunks_per_worker == 0 || chunks_ < board_.chunks_per_worker);
+    }
+
+    crew_board& board_;
+    worker_number number_;
+    worker_slot& slot_;
+    std::optional<batch::chunk> current_;
+    platform::clock::time_point began_;
+    std::uint64_t chunks_ = 0;
+};
+
+// ---- implementation
+
+inline failure_record* make_failure(std::uint64_t index, std::exception_ptr error, throw_site const& site) {
+    byte_buffer buffer;
+    save_exception(buffer, error, site);
+    arena& memory = arena::instance();
+    auto* const record = memory.at<failure_record>(memory.allocate(sizeof(failure_record) + buffer.size()));
+    *record = {0, index, platform::clock::now().time_since_epoch().count(), buffer.size()};
+    std::memcpy(record->bytes(), buffer.data(), buffer.size());
+    return record;
+}
+
+inline void free_failure(failure_record* record) noexcept {
+    arena& memory = arena::instance();
+    memory.deallocate(memory.offset_of(record), sizeof(failure_record) + static_cast<std::size_t>(record->size));
+}
+
+/// Puts a record at the head of a list that others may be changing.
+template <class Record>
+void push_record(std::atomic<arena_offset>& list, Record* record) noexcept {
+    arena_offset const position = arena::instance().offset_of(record);
+    record->next = list.load(std::memory_order_relaxed);
+    while (!list.compare_exchange_weak(record->next, position, std::memory_order_release, std::memory_order_relaxed)) {}
+}
+
+inline void result_sink::grow(std::size_t at_least) {
+    // What was written for the current result moves into a new region; results before it stay where they are.
+    std::size_t const written = begin_ == nullptr ? 0 : size() - start_;
+    std::size_t const header = sizeof(result_region);
+    std::size_t const size = std::max(next_size_, header + written + at_least);
+    arena& memory = arena::instance();
+    std::size_t const whole = arena::block_size(size);
+    auto* const region = memory.at<result_region>(memory.allocate(size));
+    region->size = size;
+    auto* const place = reinterpret_cast<std::byte*>(region) + header;
+    if (written != 0) std::memcpy(place, begin_ + start_, written);
+    push_record(owner_.regions, region);
+    begin_ = place;
+    position_ = place + written;
+    end_ = reinterpret_cast<std::byte*>(region) + whole;
+    start_ = 0;
+    next_size_ = std::min<std::size_t>(whole * 2, std::size_t{1} << 18);
+}
+
+inline std::optional<batch::chunk> batch_worker::next(batch& work) noexcept {
+    if (current_) {
+        auto const done = *std::exchange(current_, std::nullopt);
+        auto const items = done.end - done.begin;
+        slot_.item.store(done.end + 1, std::memory_order_release);
+        auto const spent = static_cast<std::uint64_t>(
+            std::chrono::duration_cast<std::chrono::nanoseconds>(platform::clock::now() - began_).count());
+        work.pace.store(std::max<std::uint64_t>(1, spent / items), std::memory_order_relaxed);
+        bool const last = work.finish(done);
+        slot_.item.store(0, std::memory_order_release);
+        if (last) board_.done.notify_all();
+        ++chunks_;
+    }
+    if (!may_go_on()) return std::nullopt;
+    current_ = work.take(number_);
+    if (current_) began_ = platform::clock::now();
+    return current_;
+}
+
+inline void batch_worker::fail(batch& work, std::uint64_t item, std::exception_ptr error) {
+    auto const& state = process_state::instance();
+    std::uint64_t const index = work.first + item;
+    push_record(
+        work.failures, make_failure(index, error, {state.name, platform::current_process_id(), index}));
+}
+
+inline batch* batch_worker::protect_front() noexcept {
+    // The owner frees a batch only if it is not at the front and no slot names it; so it is named first, and then
+    // looked at whether it still was at the front.
+    for (;;) {
+        arena_offset const front = board_.front.load(std::memory_order_seq_cst);
+        slot_.batch.store(front, std::memory_order_seq_cst);
+        if (board_.front.load(std::memory_order_seq_cst) == front) return arena::instance().at<batch>(front);
+    }
+}
+
+inline void batch_worker::serve() {
+    std::uint64_t seen = 0;
+    while (may_go_on()) {
+        seen = board_.submitted.load(std::memory_order_acquire);
+        batch* const work = protect_front();
+        if (work->count != 0) find_entry<batch_function>(work->function)(*work, *this);
+        if (!may_go_on()) break;
+        if (arena_offset const after = work->next.load(std::memory_order_acquire)) {
+            arena_offset front = arena::instance().offset_of(work);
+            board_.front.compare_exchange_strong(front, after, std::memory_order_seq_cst);
+            continue;
+        }
+        slot_.batch.store(0, std::memory_order_release);
+        if (board_.orders.load(std::memory_order_acquire) != crew_board::work) return;
+        board_.idle.await(
+            [&] {
+                return board_.submitted.load(std::memory_order_acquire) != seen ||
+                       board_.orders.load(std::memory_order_acquire) != crew_board::work;
+            },
+            platform::never);
+    }
+    slot_.batch.store(0, std::memory_order_release);
+}
+
+} // namespace multiprocessing::inline v0::detail

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <multiprocessing/platform/channel.hpp>
+#include <multiprocessing/platform/stream.hpp>
+#include <multiprocessing/platform/windows/api.hpp>
+
+#include <array>
+#include <cstring>
+
+namespace multiprocessing::inline v0 {
+
+void platform::write_stream(
+    native_handle stream,
+    std::span<std::byte const> first,
+    std::span<std::byte const> second,
+    std::span<native_handle const> handles,
+    std::error_code& error) noexcept {
+    if (!handles.empty()) {
+        error = std::make_error_code(std::errc::not_supported);
+        return;
+    }
+    std::array<std::byte, 4096> small; // one call is cheaper than a copy
+    if (first.size() + second.size() <= small.size()) {
+        if (!first.empty()) std::memcpy(small.data(), first.data(), first.size());
+        if (!second.empty()) std::memcpy(small.data() + first.size(), second.data(), second.size());
+        write_all(stream, std::span(small).first(first.size() + second.size()), error);
+        return;
+    }
+    write_all(stream, first, error);
+    if (!error) write_all(stream, second, error);
+}
+
+platform::stream_part platform::read_stream(
+    native_handle stream, std::span<std::byte> bytes, std::span<native_handle>, std::error_code& error) noexcept {
+    stream_part result;
+    result.bytes = read_some(stream, bytes, error);
+    return result;
+}
+
+// The number holds this process and a duplicate that only waits to be taken: the receiver's process id is not known here.
+
+std::uint64_t platform::publish_handle(native_handle handle, std::error_code& error) noexcept {
+    native_handle const copy = duplicate(handle, error);
+    if (error) return 0;
+    auto const value = reinterpret_cast<std::uintptr_t>(copy); // handles have 32 significant bits
+    return std::uint64_t{::GetCurrentProcessId()} << 32 | static_cast<std::uint32_t>(value);
+}
+
+platform::native_handle platform::take_published_handle(std::uint64_t number, std::error_code& error) noexcept {
+    error.clear();
+    HANDLE const owner = ::OpenProcess(PROCESS_DUP_HANDLE, FALSE, static_cast<DWORD>(number >> 32));
+    if (owner == nullptr) {
+        error = windows::make_error(::GetLastError());
+        return invalid_handle;
+    }
+    auto const there = reinterpret_cast<HANDLE>(static_cast<std::uintptr_t>(static_cast<std::uint32_t>(number)));
+    HANDLE copy = nullptr;
+    if (!::DuplicateHandle(
+            owner, there, ::GetCurrentProcess(), &copy, 0, FALSE, DUPLICATE_SAME_ACCESS | DUPLICATE_CLOSE_SOURCE)) {
+        error = windows::make_error(::GetLastError());
+        copy = invalid_handle;
+    }
+    ::CloseHandle(owner);
+    return copy;
+}
+
+} // namespace multiprocessing::inline v0
