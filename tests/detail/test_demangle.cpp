@@ -14,11 +14,16 @@ namespace shapes {
 struct Circle {};
 } // namespace shapes
 
+namespace multiprocessing::inline v0::detail {
+struct here {};
+} // namespace multiprocessing::inline v0::detail
+
 TEST_CASE("types have readable names") {
     CHECK(readable_name<int>() == "int");
     CHECK(readable_name<shapes::Circle>() == "shapes::Circle");
     CHECK(readable_name<std::out_of_range>() == "std::out_of_range");
     CHECK(readable_name<std::string>() == "std::string");
+    CHECK(readable_name<mp::detail::here>() == "multiprocessing::detail::here");
 }
 
 TEST_CASE("strings inside other types are shortened too") {
@@ -27,6 +32,4 @@ TEST_CASE("strings inside other types are shortened too") {
     CHECK(name.find("__cxx11") == std::string::npos);
 }
 
-TEST_CASE("what is no mangled name stays as it is") {
-    CHECK(demangle("no type at all") == "no type at all");
-}
+TEST_CASE("what is no mangled name stays as it is") { CHECK(demangle("no type at all") == "no type at all"); }
