@@ -11,6 +11,7 @@
 #include <optional>
 #include <ostream>
 #include <ranges>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -97,7 +98,7 @@ public:
     }
     template <class F, class T>
     auto map(F func, std::initializer_list<T> items, MapOptions options = {}) {
-        return map(std::move(func), std::views::all(items), options);
+        return map(std::move(func), std::span<T const>(items.begin(), items.size()), options);
     }
 
     /// As map, for functions of several parameters: each item is a tuple (or pair, or array) of arguments.
@@ -108,7 +109,7 @@ public:
     auto starmap(F func, Items&& items, MapOptions options = {});
     template <class F, class T>
     auto starmap(F func, std::initializer_list<T> items, MapOptions options = {}) {
-        return starmap(std::move(func), std::views::all(items), options);
+        return starmap(std::move(func), std::span<T const>(items.begin(), items.size()), options);
     }
 
     /// Calls func(args...) in a worker and returns its result. Blocks until it is there. Throws as map does.

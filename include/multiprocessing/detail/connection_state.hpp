@@ -2,6 +2,7 @@
 
 #include <multiprocessing/detail/archive.hpp>
 #include <multiprocessing/detail/child_message.hpp>
+#include <multiprocessing/detail/demangle.hpp>
 #include <multiprocessing/detail/digest.hpp>
 #include <multiprocessing/detail/framing.hpp>
 #include <multiprocessing/detail/unique_handle.hpp>
@@ -9,8 +10,11 @@
 #include <multiprocessing/platform/poll.hpp>
 #include <multiprocessing/platform/stream.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,7 +67,7 @@ public:
     std::uint64_t read_size(platform::deadline until = platform::never, message_handles* handles = nullptr);
     /// Into a place that is large enough.
     void read_body(std::span<std::byte> place, platform::deadline until = platform::never);
-    /// `grow(size)` gives place for that many bytes more.
+    /// `grow(size)` gives the place for that many bytes more.
     template <class Grow>
     void read_body(std::uint64_t size, Grow grow, platform::deadline until = platform::never);
 

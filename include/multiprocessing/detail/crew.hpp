@@ -90,6 +90,7 @@ private:
     void look_after_workers();
     void bury(std::size_t number, std::int64_t pid, int exitcode);
     void settle_claims(crew_call& call, std::size_t number, std::uint64_t item, std::int64_t pid, int exitcode);
+    bool is_hopeless(int exitcode) noexcept;
     void take_failure(std::size_t number);
     void free_retired() noexcept;
     bool is_named(batch const* work) noexcept;
@@ -108,7 +109,7 @@ private:
     std::vector<batch*> released_; // may be freed once they are behind the front and no worker names them
     std::exception_ptr broken_;
     unsigned hired_ = 0;
-    unsigned stillborn_ = 0; // workers in a row that ended before they could work
+    unsigned stillborn_ = 0; // the weight of the workers in a row that ended before they could work
 };
 
 /// A worker process.
@@ -313,8 +314,7 @@ inline void crew::look_after_workers() {
         } else if (auto const status = workers_[i]->exitcode()) {
             auto const pid = workers_[i]->pid().value_or(0);
             workers_[i].reset();
-            if (phase == worker_slot::starting && ++stillborn_ == 3 && !broken_ && order() != crew_board::leave) {
-                // They do not come to work at all; the next one would not either.
+            if (phase == worker_slot::starting && is_hopeless(*status) && !broken_ && order() != crew_board::leave) {
                 broken_ = std::make_exception_ptr(
                     WorkerDiedError(pid, *status, platform::signal_name(-*status), std::nullopt));
             }
@@ -336,6 +336,15 @@ inline void crew::look_after_workers() {
         }
     }
     if (broken_) board_->done.notify_all();
+}
+
+/// A worker has ended before it could work: would the next one do so too? One that was killed says little, somebody may
+/// be killing at random; one that crashes or exits does it again.
+inline bool crew::is_hopeless(int exitcode) noexcept {
+    auto const signal = platform::signal_name(-exitcode);
+    unsigned const blame = signal == "SIGKILL" || signal == "SIGTERM" ? 1 : 34;
+    stillborn_ += blame;
+    return stillborn_ > 100;
 }
 
 inline void crew::take_failure(std::size_t number) {

@@ -36,7 +36,7 @@ std::uint64_t read_frame_header(Read&& read);
 template <class Read>
 void read_frame_bytes(std::span<std::byte> bytes, Read&& read);
 
-/// Reads a message of this size. `grow(size)` gives a place for the next `size` bytes.
+/// Reads a message of this size. `grow(size)` gives a span of the next `size` bytes.
 template <class Grow, class Read>
 void read_frame(std::uint64_t size, Grow&& grow, Read&& read);
 
@@ -96,7 +96,7 @@ void read_frame(std::uint64_t size, Grow&& grow, Read&& read) {
     while (done < size) {
         // What has arrived vouches for as much again.
         auto const step = static_cast<std::size_t>(std::min(size - done, std::max(at_once, done)));
-        read_frame_bytes(std::span<std::byte>(grow(step), step), read);
+        read_frame_bytes(std::span<std::byte>(grow(step)), read);
         done += step;
     }
 }

@@ -27,15 +27,43 @@ public:
     /// Waits until `attempt()` returns true; at most until the deadline. The state that `attempt` looks at has to be
     /// changed before notify is called. Returns what the last attempt returned.
     template <class Attempt>
-    bool await(Attempt&& attempt, platform::deadline until);
+    bool await(Attempt&& attempt, platform::deadline until) {
+        return await(attempt, until, [] { return longest_nap; });
+    }
+
+    /// The same for who has to look at more than the state before he sleeps: `before_sleep()` says how long the sleep may
+    /// be; zero: something has changed, there shall be another attempt at once.
+    template <class Attempt, class BeforeSleep>
+    bool await(Attempt&& attempt, platform::deadline until, BeforeSleep&& before_sleep);
+
+    /// Whether there is a waiter that is not being woken already, for who has reasons to put off waking him.
+    bool someone_waits() const noexcept {
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        std::uint64_t const state = sleepers_.load(std::memory_order_relaxed);
+        return static_cast<std::uint32_t>(state) > state >> 32;
+    }
 
     /// Wakes one waiter, if there is one that is not being woken already. Cheap without waiters.
     void notify_one() noexcept;
     void notify_all() noexcept;
 
 private:
-    void enter() noexcept { sleepers_.fetch_add(1, std::memory_order_seq_cst); }
     void leave() noexcept;
+
+    /// Counted as a sleeper for as long as it exists, also if an attempt throws.
+    class sleeper {
+    public:
+        explicit sleeper(event_count& place) noexcept : place_(place) {
+            place_.sleepers_.fetch_add(1, std::memory_order_seq_cst);
+            std::atomic_thread_fence(std::memory_order_seq_cst); // before the attempt, as notify has one after the change
+        }
+        ~sleeper() { place_.leave(); }
+        sleeper(sleeper const&) = delete;
+        sleeper& operator=(sleeper const&) = delete;
+
+    private:
+        event_count& place_;
+    };
 
     // Low half: how many sleep or are about to. High half: how many of these have been signalled; never more, so that
     // there is at most one wake-up on the way to each.
@@ -65,6 +93,7 @@ private:
     static constexpr std::uint64_t long_yield_us = 20; // somebody else computes here
     static constexpr std::uint64_t worth_us = 3;       // what a message costs that is waited for asleep
     static constexpr std::uint64_t forget_us = 1000;
+    static constexpr std::uint64_t recount_us = 1'000'000;
     static constexpr unsigned worst = 4;
 
     void punish() noexcept {
@@ -76,17 +105,20 @@ private:
     std::uint64_t lost_ = 0;        // ticks that the last long yield took; 0: settled
     std::uint64_t gains_ = 0;       // things received since
     unsigned penalty_ = 0;
-    unsigned waits_ = 0;
+    std::uint64_t looked_at_ = 0; // when the processors were counted
     bool alone_ = true; // only one processor may be used
 };
 
 // ---- implementation
 
 inline bool spin_experience::should_spin() noexcept {
-    if (waits_++ % 256 == 0) alone_ = platform::process_cpu_count() < 2;
-    if (alone_) return false;
     std::uint64_t const now = platform::ticks();
     std::uint64_t const rate = platform::ticks_per_microsecond();
+    if (now - looked_at_ > recount_us * rate) { // the affinity may be changed, but asking costs more than a wait
+        alone_ = platform::process_cpu_count() < 2;
+        looked_at_ = platform::ticks();
+    }
+    if (alone_) return false;
     if (lost_ != 0) {
         if (gains_ * worth_us * rate < lost_) punish();
         lost_ = 0;
@@ -121,8 +153,8 @@ bool spin_experience::spin(Attempt&& attempt) noexcept(noexcept(attempt())) {
     return false;
 }
 
-template <class Attempt>
-bool event_count::await(Attempt&& attempt, platform::deadline until) {
+template <class Attempt, class BeforeSleep>
+bool event_count::await(Attempt&& attempt, platform::deadline until, BeforeSleep&& before_sleep) {
     auto& experience = spin_experience::of_this_thread();
     if (attempt()) {
         experience.gained();
@@ -131,16 +163,17 @@ bool event_count::await(Attempt&& attempt, platform::deadline until) {
     if (until == platform::deadline::min()) return false;
     if (experience.should_spin() && experience.spin(attempt)) return true;
     for (;;) {
-        // The epoch is read before the count is raised: a signal that another waiter used up must not be missed.
-        std::uint32_t const seen = epoch_.load(std::memory_order_seq_cst);
-        enter();
-        if (attempt()) {
-            leave();
-            return true;
+        {
+            // The epoch is read before the sleepers are counted: a signal that another waiter used up must not be missed.
+            std::uint32_t const seen = epoch_.load(std::memory_order_seq_cst);
+            sleeper const counted(*this);
+            if (attempt()) return true;
+            auto const nap = std::min<platform::clock::duration>(before_sleep(), longest_nap);
+            if (nap.count() > 0) {
+                auto const now = platform::clock::now();
+                if (now < until) platform::park(epoch_, seen, std::min(until, now + nap));
+            }
         }
-        auto const now = platform::clock::now();
-        if (now < until) platform::park(epoch_, seen, std::min(until, now + longest_nap));
-        leave();
         if (attempt()) return true;
         if (until != platform::never && platform::clock::now() >= until) return false;
     }

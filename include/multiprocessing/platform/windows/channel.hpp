@@ -55,19 +55,35 @@ std::pair<platform::native_handle, platform::native_handle> platform::make_chann
     if (error) return {invalid_handle, invalid_handle};
     wchar_t name[80];
     std::swprintf(
-        name, std::size(name), L"\\\\.\\pipe\\multiprocessing-%08x%08x%08x%08x", static_cast<unsigned>(secret[0]),
-        static_cast<unsigned>(secret[1]), static_cast<unsigned>(secret[2]), static_cast<unsigned>(secret[3]));
+        name,
+        std::size(name),
+        L"\\\\.\\pipe\\multiprocessing-%08x%08x%08x%08x",
+        static_cast<unsigned>(secret[0]),
+        static_cast<unsigned>(secret[1]),
+        static_cast<unsigned>(secret[2]),
+        static_cast<unsigned>(secret[3]));
     constexpr DWORD buffer = 65536;
     HANDLE const one = ::CreateNamedPipeW(
-        name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE,
-        PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS, 1, buffer, buffer, 0, nullptr);
+        name,
+        PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE,
+        PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
+        1,
+        buffer,
+        buffer,
+        0,
+        nullptr);
     if (one == INVALID_HANDLE_VALUE) {
         error = last_error();
         return {invalid_handle, invalid_handle};
     }
     HANDLE const other = ::CreateFileW(
-        name, GENERIC_READ | GENERIC_WRITE, 0, nullptr, OPEN_EXISTING,
-        FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_ANONYMOUS, nullptr);
+        name,
+        GENERIC_READ | GENERIC_WRITE,
+        0,
+        nullptr,
+        OPEN_EXISTING,
+        FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_ANONYMOUS,
+        nullptr);
     if (other == INVALID_HANDLE_VALUE) {
         error = last_error();
         ::CloseHandle(one);

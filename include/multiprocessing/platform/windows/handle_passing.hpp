@@ -60,7 +60,10 @@ void platform::send_handles(
 }
 
 platform::received platform::receive_handles(
-    native_handle channel, std::span<std::byte> data, std::span<native_handle> handles, std::error_code& error) noexcept {
+    native_handle channel,
+    std::span<std::byte> data,
+    std::span<native_handle> handles,
+    std::error_code& error) noexcept {
     windows::handle_message message{};
     auto const bytes = std::as_writable_bytes(std::span(message));
     constexpr std::size_t unit = sizeof message[0];

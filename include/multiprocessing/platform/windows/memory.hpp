@@ -28,8 +28,12 @@ platform::native_handle platform::create_segment(std::size_t size, std::error_co
     std::uint64_t const total = std::uint64_t{size} + windows::segment_head;
     HANDLE const segment = size == 0 ? nullptr
                                      : ::CreateFileMappingW(
-                                           INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE | SEC_RESERVE,
-                                           static_cast<DWORD>(total >> 32), static_cast<DWORD>(total), nullptr);
+                                           INVALID_HANDLE_VALUE,
+                                           nullptr,
+                                           PAGE_READWRITE | SEC_RESERVE,
+                                           static_cast<DWORD>(total >> 32),
+                                           static_cast<DWORD>(total),
+                                           nullptr);
     error.clear();
     if (segment == nullptr) error = size == 0 ? std::make_error_code(std::errc::invalid_argument) : last_error();
     return segment;

@@ -3,12 +3,12 @@
 #include <multiprocessing/platform/module.hpp>
 #include <multiprocessing/platform/windows/api.hpp>
 
-#include <psapi.h>
-
 #include <algorithm>
 #include <memory>
 #include <new>
 #include <span>
+
+#include <psapi.h>
 
 namespace multiprocessing::inline v0 {
 

@@ -25,7 +25,8 @@ struct parking_lot {
     using word = std::atomic<std::uint64_t>;
     static_assert(word::is_always_lock_free);
 
-    static constexpr std::uint64_t called = std::uint64_t{1} << 63; ///< in `sleeping`: a waker is about to signal, or has
+    static constexpr std::uint64_t called = std::uint64_t{1}
+                                            << 63; ///< in `sleeping`: a waker is about to signal, or has
 
     std::array<word, parking_slots> sleeping{}; ///< the key of the word that the owner sleeps on; 0: on none
     std::array<word, parking_slots> owners{};   ///< the identity of the process

@@ -46,7 +46,8 @@ inline HANDLE children_job() noexcept {
 
 /// The environment of this process with one variable added, in the form of CreateProcess: sorted by name.
 inline std::vector<wchar_t> environment_with(std::wstring const& name, std::wstring const& value) {
-    std::unique_ptr<wchar_t, BOOL(WINAPI*)(wchar_t*)> const block(::GetEnvironmentStringsW(), ::FreeEnvironmentStringsW);
+    std::unique_ptr<wchar_t, BOOL(WINAPI*)(wchar_t*)> const block(
+        ::GetEnvironmentStringsW(), ::FreeEnvironmentStringsW);
     std::vector<wchar_t> result;
     auto const add = [&result](std::wstring const& entry) {
         result.insert(result.end(), entry.c_str(), entry.c_str() + entry.size() + 1);
@@ -106,8 +107,13 @@ public:
         ready_ = ::InitializeProcThreadAttributeList(list(), 2, 0, &size) != 0;
         good_ = ready_ &&
                 (handles.empty() || ::UpdateProcThreadAttribute(
-                                        list(), 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, handles.data(),
-                                        handles.size() * sizeof(HANDLE), nullptr, nullptr) != 0) &&
+                                        list(),
+                                        0,
+                                        PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
+                                        handles.data(),
+                                        handles.size() * sizeof(HANDLE),
+                                        nullptr,
+                                        nullptr) != 0) &&
                 ::UpdateProcThreadAttribute(list(), 0, job_list, &job, sizeof job, nullptr, nullptr) != 0;
     }
     ~start_attributes() {
@@ -165,8 +171,15 @@ inline child_process start(program const& what, std::error_code& error) {
     UINT const mode = ::SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
     ::SetErrorMode(mode | SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
     BOOL const started = ::CreateProcessW(
-        image.c_str(), command_line.data(), nullptr, nullptr, handles.empty() ? FALSE : TRUE,
-        EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT, environment.data(), nullptr, &startup.StartupInfo,
+        image.c_str(),
+        command_line.data(),
+        nullptr,
+        nullptr,
+        handles.empty() ? FALSE : TRUE,
+        EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT,
+        environment.data(),
+        nullptr,
+        &startup.StartupInfo,
         &made);
     error = started ? std::error_code() : last_error();
     ::SetErrorMode(mode);

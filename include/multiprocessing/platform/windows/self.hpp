@@ -9,7 +9,9 @@
 
 namespace multiprocessing::inline v0 {
 
-platform::process_id platform::current_process_id() noexcept { return static_cast<process_id>(::GetCurrentProcessId()); }
+platform::process_id platform::current_process_id() noexcept {
+    return static_cast<process_id>(::GetCurrentProcessId());
+}
 
 std::uint64_t platform::current_thread_id() noexcept { return ::GetCurrentThreadId(); }
 

@@ -12,9 +12,7 @@ namespace multiprocessing::inline v0::platform::windows {
 /// it fits. The system's timer may still be a little early: who waits looks at the clock again.
 inline DWORD milliseconds_until(deadline until) noexcept {
     if (until == never) return INFINITE;
-    auto const now = clock::now();
-    if (until <= now) return 0; // before any difference is taken: it may be the earliest moment there is
-    auto const left = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
+    auto const left = std::chrono::ceil<std::chrono::milliseconds>(time_left(until)).count();
     return static_cast<DWORD>(std::min<std::int64_t>(left, 86'400'000));
 }
 
