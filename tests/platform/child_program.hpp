@@ -64,8 +64,10 @@ public:
     }
 
     /// Starts it. The child inherits these handles and no others.
-    platform::child_process
-    start(Arguments const& arguments, std::vector<platform::native_handle> const& inherited, std::error_code& error) const {
+    platform::child_process start(
+        Arguments const& arguments,
+        std::vector<platform::native_handle> const& inherited,
+        std::error_code& error) const {
         std::string text = name_;
         for (Number const number : arguments) {
             char buffer[32];

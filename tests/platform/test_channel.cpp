@@ -35,7 +35,8 @@ ChildProgram const echo("echo", [](Arguments const& given) {
 
 ChildProgram const wait_for_ever("wait_for_ever", [](Arguments const& given) {
     signal(handle_of(given.at(0)));
-    while (await(handle_of(given.at(0)))) {}
+    while (await(handle_of(given.at(0)))) {
+    }
     return 0;
 });
 

@@ -1,9 +1,8 @@
 #include <multiprocessing/platform/liveness.hpp>
-
-#include "platform/child_program.hpp"
-
 #include <multiprocessing/platform/memory.hpp>
 #include <multiprocessing/platform/poll.hpp>
+
+#include "platform/child_program.hpp"
 
 using namespace multiprocessing_test;
 
@@ -29,7 +28,8 @@ ChildProgram const sit("sit", [](Arguments const& given) {
     if (error) return 1;
     auto const channel = handle_of(given.at(2));
     signal(channel);
-    while (await(channel)) {}
+    while (await(channel)) {
+    }
     return 0;
 });
 
@@ -44,12 +44,14 @@ ChildProgram const sit_and_fork("sit_and_fork", [](Arguments const& given) {
     if (child.pid == 0) {
         platform::close(mine);
         signal(childs);
-        while (await(childs)) {}
+        while (await(childs)) {
+        }
         return 0;
     }
     platform::close(childs);
     signal(mine);
-    while (await(mine)) {}
+    while (await(mine)) {
+    }
     return 0;
 });
 
@@ -59,7 +61,8 @@ ChildProgram const follow("follow", [](Arguments const& given) {
     platform::die_with(handle_of(given.at(0)), error);
     auto const channel = handle_of(given.at(1));
     signal(channel);
-    while (await(channel)) {}
+    while (await(channel)) {
+    }
     return 0;
 });
 
@@ -73,7 +76,8 @@ ChildProgram const lead("lead", [](Arguments const& given) {
     if (error) return 2;
     platform::close(lifeline.second);
     platform::close(channel); // from now on the youngest alone has it
-    while (await(lifeline.first)) {}
+    while (await(lifeline.first)) {
+    }
     return 0;
 });
 
@@ -84,7 +88,8 @@ ChildProgram const follow_late("follow_late", [](Arguments const& given) {
     await(channel);
     std::error_code error;
     platform::die_with(handle_of(given.at(0)), error);
-    while (await(channel)) {}
+    while (await(channel)) {
+    }
     return 0;
 });
 
@@ -93,8 +98,8 @@ struct Sitter {
     platform::child_process child;
 
     Sitter(Segment const& segment, std::size_t seat)
-        : child(sit.start(
-              {number_of(segment.handle), seat, number_of(channel.other)}, {segment.handle, channel.other})) {
+        : child(
+              sit.start({number_of(segment.handle), seat, number_of(channel.other)}, {segment.handle, channel.other})) {
         channel.close_other();
         REQUIRE(await(channel.mine));
     }
@@ -155,6 +160,8 @@ TEST_CASE("thousands of seats") {
     Segment segment;
     Sitter sitter(segment, 4095);
     CHECK(platform::seat_is_taken(segment.handle, 4095, sitter.child.pid));
+    sitter.channel.close_mine();
+    CHECK(status_of(sitter.child) == 0);
 }
 
 TEST_CASE("a forked child does not inherit the seat") {
@@ -191,8 +198,8 @@ TEST_CASE("who is late to depend on its parent dies at once") {
     if (!platform::has_fork) return; // Windows has dealt with it by then
     Channel channel;
     Channel lifeline;
-    auto child = follow_late.start(
-        {number_of(lifeline.other), number_of(channel.other)}, {lifeline.other, channel.other});
+    auto child =
+        follow_late.start({number_of(lifeline.other), number_of(channel.other)}, {lifeline.other, channel.other});
     channel.close_other();
     lifeline.close_other();
     REQUIRE(await(channel.mine));

@@ -1,8 +1,7 @@
+#include <multiprocessing/platform/memory.hpp>
 #include <multiprocessing/platform/park.hpp>
 
 #include "platform/child_program.hpp"
-
-#include <multiprocessing/platform/memory.hpp>
 
 #include <array>
 #include <thread>
@@ -58,9 +57,7 @@ std::byte* join(Arguments const& given) {
     return error ? nullptr : memory;
 }
 
-Word& word_in(std::byte* memory, std::size_t number) {
-    return reinterpret_cast<Word*>(memory + words_at)[number * 16];
-}
+Word& word_in(std::byte* memory, std::size_t number) { return reinterpret_cast<Word*>(memory + words_at)[number * 16]; }
 
 void sleep_while(Word& word, std::uint32_t value) {
     while (word.load() == value) platform::park(word, value, platform::never);

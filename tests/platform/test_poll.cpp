@@ -30,7 +30,8 @@ Result poll(std::vector<platform::native_handle> const& handles, platform::deadl
 platform::deadline constexpr at_once = platform::deadline::min();
 
 ChildProgram const wait_for_end("wait_for_end", [](Arguments const& given) {
-    while (await(handle_of(given.at(0)))) {}
+    while (await(handle_of(given.at(0)))) {
+    }
     return 0;
 });
 

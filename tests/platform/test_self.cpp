@@ -24,7 +24,12 @@ struct ReturnValue {
         auto const value = platform::take_environment(name);
         if (!value) return;
         bool const gone = std::getenv(name) == nullptr && !platform::take_environment(name);
-        platform::exit_process(!gone ? 1 : *value == "gr\xc3\xbc\xc3\x9f" "e = \xe2\x82\xac" ? 7 : 2);
+        platform::exit_process(
+            !gone ? 1
+            : *value == "gr\xc3\xbc\xc3\x9f"
+                        "e = \xe2\x82\xac"
+                ? 7
+                : 2);
     }
 } const return_value;
 
@@ -54,7 +59,12 @@ TEST_CASE("the own program can be started, and a variable is taken once") {
 TEST_CASE("a value arrives as it was given, in UTF-8") {
     std::error_code error;
     auto child = platform::start_program(
-        {platform::executable(), {name, "gr\xc3\xbc\xc3\x9f" "e = \xe2\x82\xac"}, {}}, error);
+        {platform::executable(),
+         {name,
+          "gr\xc3\xbc\xc3\x9f"
+          "e = \xe2\x82\xac"},
+         {}},
+        error);
     REQUIRE_FALSE(error);
     CHECK(status_of(child) == 7);
 }

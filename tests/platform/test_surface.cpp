@@ -11,6 +11,8 @@
 #include <multiprocessing/platform/process.hpp>
 #include <multiprocessing/platform/random.hpp>
 #include <multiprocessing/platform/self.hpp>
+#include <multiprocessing/platform/socket.hpp>
+#include <multiprocessing/platform/stream.hpp>
 
 #include "support/catch.hpp"
 
@@ -80,6 +82,16 @@ TEST_CASE("every function of every contract is there") {
         any(&platform::parking_handles),
         any(&platform::take_seat),
         any(&platform::seat_is_taken),
-        any(&platform::die_with)};
+        any(&platform::die_with),
+        any(&platform::has_family),
+        any(&platform::listen_at),
+        any(&platform::accept_connection),
+        any(&platform::connect_to),
+        any(&platform::make_local_path),
+        any(&platform::remove_local_path),
+        any(&platform::write_stream),
+        any(&platform::read_stream),
+        any(&platform::publish_handle),
+        any(&platform::take_published_handle)};
     CHECK(std::count(surface.begin(), surface.end(), nullptr) == 0);
 }
