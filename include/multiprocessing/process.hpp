@@ -161,9 +161,9 @@ public:
     /// Becomes readable when the child has ended. Throws ValueError before start() and when closed.
     platform::native_handle sentinel() const;
 
-    /// The key by which this family of processes knows each other; children inherit it.
+    /// The key by which this family of processes knows each other; children inherit that of current_process().
     std::vector<std::byte> const& authkey() const noexcept { return authkey_; }
-    void authkey(std::vector<std::byte> key) { authkey_ = std::move(key); }
+    void authkey(std::vector<std::byte> key);
 
     /// The started child, for several owners and threads. Throws AssertionError before start().
     ProcessHandle handle() const;
@@ -179,7 +179,6 @@ private:
     friend struct detail::process_access;
 
     // What a class has to say so that its objects can be made again in another process, see SpawnableProcess.
-    virtual char const* class_name() const noexcept { return "Process"; }
     virtual bool travels() const noexcept;
     virtual detail::entry_id factory() const;
     virtual void save(detail::output_archive& archive) const;

@@ -158,7 +158,7 @@ inline Process::Process(ProcessOptions options) : options_(std::move(options)) {
     }
 }
 
-inline Process::Process(main_process_tag) : options_{.name = "MainProcess", .daemon = false}, current_(true) {
+inline Process::Process(main_process_tag) : options_{.name = "MainProcess", .daemon = false, .method = {}}, current_(true) {
     authkey_ = detail::process_state::instance().authkey;
 }
 
@@ -345,6 +345,7 @@ inline void detail::process_access::run_child(
         process = make(archive);
         process->options_ = {.name = std::move(name), .daemon = daemon, .method = {}};
         process->identity_ = std::move(identity);
+        process->parent_pid_ = state.parent_pid;
         process->authkey_ = std::move(authkey);
     } catch (...) {
         flush_standard_streams();
@@ -442,6 +443,11 @@ inline void Process::close() {
 inline void Process::daemon(bool daemon) {
     if (started_) throw AssertionError("process has already started");
     options_.daemon = daemon;
+}
+
+inline void Process::authkey(std::vector<std::byte> key) {
+    authkey_ = std::move(key);
+    if (current_) detail::process_state::instance().authkey = authkey_; // what children inherit
 }
 
 inline std::optional<std::int64_t> Process::pid() const {
