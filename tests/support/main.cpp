@@ -1,5 +1,6 @@
 #if !__has_include(<catch2/catch_all.hpp>)
 #    define CATCH_CONFIG_RUNNER
+#    define CATCH_CONFIG_NO_POSIX_SIGNALS // forked children are to die of signals without the framework
 #endif
 #include <multiprocessing/detail/process_state.hpp>
 #include <multiprocessing/spawn.hpp>
