@@ -216,8 +216,8 @@ struct Handshake {
 };
 
 struct ListenerOptions {
-    std::string family{};               ///< "AF_INET", "AF_INET6", "AF_UNIX"; empty: by the address
     int backlog = 16;                   ///< clients that may wait to be accepted. Python: 1
+    std::string family{};               ///< "AF_INET", "AF_INET6", "AF_UNIX"; empty: by the address
     std::optional<AuthKey> authkey{};   ///< empty: everybody is accepted; an empty key is a key
     Handshake handshake{};
 };

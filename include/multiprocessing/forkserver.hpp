@@ -24,7 +24,7 @@ namespace detail {
 class fork_server {
 public:
     MULTIPROCESSING_ONE_PER_PROCESS static fork_server& instance() {
-        static fork_server only;
+        static auto& only = *new fork_server; // never destroyed: it is needed until the very end
         return only;
     }
 

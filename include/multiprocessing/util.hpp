@@ -58,7 +58,7 @@ namespace detail {
 class hooks {
 public:
     MULTIPROCESSING_ONE_PER_PROCESS static hooks& instance() {
-        static hooks all;
+        static auto& all = *new hooks; // never destroyed: std::atexit may call them after other static objects
         return all;
     }
 

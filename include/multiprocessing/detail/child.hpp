@@ -126,7 +126,7 @@ private:
 class children {
 public:
     MULTIPROCESSING_ONE_PER_PROCESS static children& instance() {
-        static children all;
+        static auto& all = *new children; // never destroyed: a Process with static storage may end after it
         return all;
     }
 

@@ -151,6 +151,7 @@ private:
 
 inline void crew_worker::run() {
     platform::ignore_interrupts(); // Ctrl-C is for the owner, which ends its call and its workers
+    platform::obey_termination();
     auto& board = *arena::instance().at<crew_board>(board_);
     auto& slot = board.slot(number_);
     try {

@@ -5,10 +5,11 @@
 #include <multiprocessing/detail/message_ring.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
-#include <optional>
+#include <memory>
+#include <new>
 #include <span>
 #include <utility>
 
@@ -39,7 +40,7 @@ public:
         position_ += size;
     }
     outgoing_message(outgoing_message&& other) noexcept
-        : byte_sink(), block_(std::move(other.block_)), small_() {
+        : byte_sink(), block_(std::move(other.block_)) { // only those in a block are ever moved
         begin_ = std::exchange(other.begin_, nullptr);
         position_ = std::exchange(other.position_, nullptr);
         end_ = std::exchange(other.end_, nullptr);
@@ -83,32 +84,36 @@ private:
 class incoming_message {
 public:
     incoming_message() noexcept {} // the bytes stay uninitialised
-    incoming_message(incoming_message&& other) noexcept : block_(std::move(other.block_)), size_(other.size_) {
-        if (block_.offset() == 0) std::memcpy(small_, other.small_, message_front + size_);
+    incoming_message(incoming_message&& other) noexcept : block_(std::exchange(other.block_, {})), size_(other.size_) {
+        if (block_.block == 0) std::memcpy(small_, other.small_, message_front + size_);
     }
     incoming_message& operator=(incoming_message&& other) noexcept {
-        block_ = std::move(other.block_);
-        size_ = other.size_;
-        if (block_.offset() == 0) std::memmove(small_, other.small_, message_front + size_);
+        if (this != &other) {
+            std::destroy_at(this);
+            std::construct_at(this, std::move(other));
+        }
         return *this;
     }
+    ~incoming_message() { arena::instance().deallocate(block_.block, block_.block_size); }
 
     void take(message_slot& slot) noexcept {
         size_ = slot.size();
         if (slot.is_in_block()) {
-            auto const [block, block_size] = slot.block();
-            block_ = arena_block::adopt(block, block_size);
+            block_ = slot.block();
         } else {
             std::memcpy(small_ + message_front, slot.message(), size_);
         }
     }
 
     std::span<std::byte> bytes() noexcept {
-        return {(block_.offset() != 0 ? block_.get() : small_) + message_front, size_};
+        std::byte* const memory = block_.block != 0 ? arena::instance().at(block_.block) : small_;
+        return {memory + message_front, size_};
     }
 
 private:
-    arena_block block_;
+    block_reference block_;
     std::size_t size_ = 0;
     alignas(arena_alignment) std::byte small_[message_front + largest_inline_message];
 };
+
+} // namespace multiprocessing::inline v0::detail

@@ -100,7 +100,7 @@ struct block_reference {
 /// A word, and behind it room for one message. The one who has signed the word may use the rest.
 class message_slot {
 public:
-    explicit message_slot(std::uint64_t word) noexcept : word(word) {}
+    explicit message_slot(slot_word initial) noexcept : word(initial.value()) {}
 
     std::atomic<std::uint64_t> word;
 
@@ -149,9 +149,9 @@ public:
     template <class Read>
     outcome try_get(short_participant self, Read const& read) noexcept;
 
-    /// Says to writers and readers that the next ring goes on from here. Fails if the ring is not empty, or if a reader is
-    /// still at the slot that comes next.
-    bool try_end() noexcept;
+    /// Says to writers and readers that the next ring goes on from here. done: there is something to be read first;
+    /// blocked: somebody is at the slot that would have to carry the mark.
+    outcome try_end() noexcept;
 
     /// Go on in place of dead processes: at the slot of the next message to be read, or to be written. Both return
     /// whether anything has changed.
@@ -165,7 +165,10 @@ public:
         return tail > head ? static_cast<std::size_t>(tail - head) : 0;
     }
     std::size_t capacity() const noexcept { return std::size_t{1} << power_; }
-    std::uint64_t messages_so_far() const noexcept { return tail_.load(std::memory_order_acquire); }
+    /// A number that grows with every message that is put or taken.
+    std::uint64_t position() const noexcept {
+        return head_.load(std::memory_order_seq_cst) + tail_.load(std::memory_order_seq_cst);
+    }
 
 private:
     static std::size_t stride_for(std::size_t inline_size) noexcept {
@@ -208,7 +211,7 @@ inline message_ring::message_ring(unsigned power, std::size_t inline_size) noexc
     static_assert(sizeof(message_ring) % arena_alignment == 0);
     std::byte* const first = reinterpret_cast<std::byte*>(this + 1);
     for (std::size_t i = 0; i != capacity(); ++i)
-        ::new (static_cast<void*>(first + i * stride_)) message_slot(slot_word(0, slot_state::free).value());
+        ::new (static_cast<void*>(first + i * stride_)) message_slot(slot_word(0, slot_state::free));
 }
 
 inline void message_ring::free_messages() noexcept {
@@ -267,10 +270,15 @@ message_ring::outcome message_ring::try_get(short_participant self, Read const& 
     }
 }
 
-inline bool message_ring::try_end() noexcept {
+inline message_ring::outcome message_ring::try_end() noexcept {
     std::uint64_t const number = head_.load(std::memory_order_acquire);
     std::uint32_t const round = round_of(number);
-    return swap(slot(number), slot_word(round, slot_state::free), slot_word(round, slot_state::ended));
+    slot_word const ended(round, slot_state::ended);
+    slot_word const word = load(slot(number));
+    if (word == ended) return outcome::ended;
+    if (word == slot_word(round, slot_state::free)) return swap(slot(number), word, ended) ? outcome::ended : outcome::done;
+    bool const is_taken = word.ahead_of(round) < 0 || (word.ahead_of(round) == 0 && word.state() == slot_state::writing);
+    return is_taken ? outcome::blocked : outcome::done;
 }
 
 /// Whether a reader has taken this message already.

@@ -499,7 +499,7 @@ inline std::string Process::to_string() const {
 // ---- functions
 
 inline Process& current_process() {
-    static Process main_process = detail::process_access::make_main();
+    static auto& main_process = *new Process(detail::process_access::make_main()); // never destroyed
     auto* const current = detail::process_access::current();
     return current != nullptr ? *current : main_process;
 }

@@ -63,7 +63,7 @@ private:
 // ---- implementation
 
 inline process_state& process_state::instance() {
-    static process_state state;
+    static auto& state = *new process_state; // never destroyed: it is needed until the very end
     return state;
 }
 

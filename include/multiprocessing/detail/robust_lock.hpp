@@ -40,7 +40,7 @@ public:
     /// Unlocks, whoever holds it. False if nobody does.
     bool unlock() noexcept;
     /// The counterpart of lock_again. False if this thread does not hold it.
-    bool unlock_once() noexcept;
+    bool unlock_once();
 
     bool is_locked() const noexcept { return word_.load(std::memory_order_relaxed) != 0; }
     /// Whether the calling thread holds it, or at least another one of this process.
@@ -60,17 +60,15 @@ private:
     // The word: 0, or the owner's seat plus 1 (13 bits), the generation of that seat (18 bits), and whether somebody
     // sleeps. A seat comes to the same 18 bits again after it was taken a quarter of a million times.
     static constexpr std::uint32_t sleepers = 0x8000'0000;
-    static constexpr std::uint32_t generation_bits = 18;
     static constexpr std::uint32_t seat_bits = 13;
     static_assert(seat_count < 1 << seat_bits);
 
-    static std::uint32_t own_word();
+    static std::uint64_t this_holder();
+    static std::uint64_t find_this_holder();
+    static std::uint32_t word_of(std::uint64_t holder) noexcept { return static_cast<std::uint32_t>(holder >> 32); }
     static participant owner_of(std::uint32_t word) noexcept;
+    bool try_to_take(std::uint32_t word) noexcept;
     locking lock_slowly(std::uint32_t self, platform::deadline until);
-
-    static std::uint64_t this_holder(std::uint32_t self) noexcept {
-        return std::uint64_t{self} << 32 | this_thread_number();
-    }
 
     std::atomic<std::uint32_t> word_{0};
     std::uint32_t depth_ = 0;
@@ -80,23 +78,29 @@ private:
 
 // ---- implementation
 
-struct thread_number {
+/// The calling thread as the locks know it.
+struct thread_identity {
     std::uint32_t number = 0;
-    std::uint32_t generation = 0; // of forks, at which it was given
+    std::uint32_t numbered_at = 0; // the generation of forks
+    std::uint32_t known_at = 0;    // the same, of what follows
+    std::uint64_t holder = 0;      // process and number
 
-    static thread_number& of_this_thread() noexcept {
-        thread_local constinit thread_number mine;
+    static thread_identity& of_this_thread() noexcept {
+        thread_local constinit thread_identity mine;
         return mine;
     }
-    MULTIPROCESSING_ONE_PER_PROCESS static std::uint32_t next() noexcept {
+    MULTIPROCESSING_ONE_PER_PROCESS static std::uint32_t next_number() noexcept {
         static std::atomic<std::uint32_t> last{0};
         return last.fetch_add(1, std::memory_order_relaxed) + 1;
     }
 };
 
 inline std::uint32_t this_thread_number() noexcept {
-    auto& mine = thread_number::of_this_thread();
-    if (mine.number == 0) mine = {thread_number::next(), fork_generation()};
+    auto& mine = thread_identity::of_this_thread();
+    if (mine.number == 0) {
+        mine.number = thread_identity::next_number();
+        mine.numbered_at = fork_generation();
+    }
     return mine.number;
 }
 
@@ -106,12 +110,23 @@ inline std::uint32_t const main_thread_number = this_thread_number();
 inline bool is_main_thread() noexcept {
     // A thread that has gone through a fork is the only one that did.
     return this_thread_number() == main_thread_number ||
-           thread_number::of_this_thread().generation != fork_generation();
+           thread_identity::of_this_thread().numbered_at != fork_generation();
 }
 
-inline std::uint32_t robust_lock::own_word() {
+inline std::uint64_t robust_lock::this_holder() {
+    auto const& mine = thread_identity::of_this_thread();
+    if (mine.known_at == fork_generation()) [[likely]] return mine.holder;
+    return find_this_holder();
+}
+
+inline std::uint64_t robust_lock::find_this_holder() {
+    auto& mine = thread_identity::of_this_thread();
     std::uint64_t const self = participant::self().word();
-    return (static_cast<std::uint32_t>(self) | static_cast<std::uint32_t>(self >> 32) << seat_bits) & ~sleepers;
+    std::uint32_t const word =
+        (static_cast<std::uint32_t>(self) | static_cast<std::uint32_t>(self >> 32) << seat_bits) & ~sleepers;
+    mine.holder = std::uint64_t{word} << 32 | this_thread_number();
+    mine.known_at = fork_generation();
+    return mine.holder;
 }
 
 inline participant robust_lock::owner_of(std::uint32_t word) noexcept {
@@ -122,46 +137,51 @@ inline participant robust_lock::owner_of(std::uint32_t word) noexcept {
 }
 
 inline locking robust_lock::lock(platform::deadline until) {
-    std::uint32_t const self = own_word();
-    std::uint32_t free = 0;
+    std::uint64_t const holder = this_holder();
     locking result = locking::locked;
-    if (!word_.compare_exchange_strong(free, self, std::memory_order_acquire, std::memory_order_relaxed)) [[unlikely]] {
-        result = lock_slowly(self, until);
+    if (!try_to_take(word_of(holder))) [[unlikely]] {
+        result = lock_slowly(word_of(holder), until);
         if (result == locking::timed_out) return result;
     }
-    holder_.store(this_holder(self), std::memory_order_relaxed);
+    holder_.store(holder, std::memory_order_relaxed);
     return result;
 }
 
 inline locking robust_lock::lock_again(platform::deadline until) {
-    if (is_mine()) {
-        ++depth_;
-        return locking::locked;
+    std::uint64_t const holder = this_holder();
+    locking result = locking::locked;
+    if (!try_to_take(word_of(holder))) [[unlikely]] {
+        if (holder_.load(std::memory_order_relaxed) == holder) {
+            ++depth_;
+            return result;
+        }
+        result = lock_slowly(word_of(holder), until);
+        if (result == locking::timed_out) return result;
     }
-    auto const result = lock(until);
-    if (result != locking::timed_out) depth_ = 1;
+    holder_.store(holder, std::memory_order_relaxed);
+    depth_ = 1;
     return result;
 }
 
+inline bool robust_lock::try_to_take(std::uint32_t word) noexcept {
+    std::uint32_t free = 0;
+    return word_.compare_exchange_strong(free, word, std::memory_order_acquire, std::memory_order_relaxed);
+}
+
 inline locking robust_lock::lock_slowly(std::uint32_t self, platform::deadline until) {
-    auto const try_to_take = [&](std::uint32_t word) {
-        std::uint32_t free = 0;
-        return word_.load(std::memory_order_relaxed) == 0 &&
-               word_.compare_exchange_strong(free, word, std::memory_order_acquire, std::memory_order_relaxed);
-    };
     bool const once = until == platform::deadline::min();
     if (!once && spin_experience::of_this_thread().should_spin()) {
         // A lock is held for a short time or for a long one; only the short time is worth spinning for.
         std::uint64_t const end = platform::ticks() + 2 * platform::ticks_per_microsecond();
         do {
             platform::relax();
-            if (try_to_take(self)) return locking::locked;
+            if (!is_locked() && try_to_take(self)) return locking::locked;
         } while (platform::ticks() < end);
     }
     std::uint32_t with_sleepers = self;
     platform::deadline look_at = platform::never; // when to find out whether the owner lives
     for (;;) {
-        if (try_to_take(with_sleepers)) return locking::locked;
+        if (!is_locked() && try_to_take(with_sleepers)) return locking::locked;
         std::uint32_t seen = word_.load(std::memory_order_relaxed);
         if (seen == 0) continue;
         std::uint32_t const owner = seen & ~sleepers;
@@ -200,18 +220,18 @@ inline bool robust_lock::unlock() noexcept {
     return before != 0;
 }
 
-inline bool robust_lock::unlock_once() noexcept {
+inline bool robust_lock::unlock_once() {
     if (!is_mine() || depth_ == 0) return false;
     if (--depth_ == 0) unlock();
     return true;
 }
 
 inline bool robust_lock::is_of_this_process() const {
-    return (word_.load(std::memory_order_relaxed) & ~sleepers) == own_word();
+    return (word_.load(std::memory_order_relaxed) & ~sleepers) == word_of(this_holder());
 }
 
 inline bool robust_lock::is_mine() const {
-    return holder_.load(std::memory_order_relaxed) == this_holder(own_word());
+    return holder_.load(std::memory_order_relaxed) == this_holder();
 }
 
 inline void robust_lock::give_up_and_throw() {

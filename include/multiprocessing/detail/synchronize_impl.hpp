@@ -287,13 +287,13 @@ inline void Condition::notify(std::ptrdiff_t n) const {
 inline void Condition::notify_all() const { notify(PTRDIFF_MAX); }
 
 inline std::string Condition::to_string() const {
-    std::string waiting = "unknown";
     std::string const lock = detail::lock_text(*lock_, recursive_);
-    if (lock_->is_mine()) {
+    std::string waiting = "unknown";
+    bool const mine = lock_->is_mine();
+    // Only a free lock is tried, so that no death is reported here.
+    if (mine || (!lock_->is_locked() && lock_->lock(platform::deadline::min()) != detail::locking::timed_out)) {
         waiting = std::to_string(waiting_->size());
-    } else if (lock_->lock(platform::deadline::min()) != detail::locking::timed_out) {
-        waiting = std::to_string(waiting_->size());
-        lock_->unlock();
+        if (!mine) lock_->unlock();
     }
     return "<Condition(" + lock + ", " + waiting + ")>";
 }

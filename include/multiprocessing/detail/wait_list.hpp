@@ -91,7 +91,7 @@ inline void wait_list::notify(std::size_t count) noexcept {
         bool const notified = one.notified.load(std::memory_order_relaxed) != 0; // those stand in front
         if (count == 0 && !notified) return;
         if (!participant(one.process).is_alive()) {
-            if (notified && count != static_cast<std::size_t>(-1)) ++count;
+            if (notified) ++count;
             link->store(one.next.load(std::memory_order_relaxed), std::memory_order_release);
             arena::instance().destroy(&one);
             continue;

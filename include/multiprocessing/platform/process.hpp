@@ -60,6 +60,9 @@ inline void interrupt_process(process_id pid, std::error_code& error) noexcept;
 /// From now on Ctrl-C does not reach this process.
 inline void ignore_interrupts() noexcept;
 
+/// From now on terminate_process ends this process, whatever handler it has inherited.
+inline void obey_termination() noexcept;
+
 /// Replaces standard input by an empty one: children do not compete for the terminal.
 inline void close_standard_input() noexcept;
 

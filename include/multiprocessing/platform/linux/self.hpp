@@ -49,7 +49,7 @@ inline unsigned affinity_count() noexcept {
 
 /// Quota in whole processors (rounded up) from files that hold "quota period" or one number each; UINT_MAX: no limit.
 inline unsigned quota_of(char const* folder) noexcept {
-    char path[PATH_MAX];
+    char path[PATH_MAX + 64]; // a folder and the longest name
     long long quota = -1;
     long long period = 100'000;
     std::snprintf(path, sizeof path, "%s/cpu.max", folder);

@@ -87,6 +87,8 @@ void platform::exit_process(int code) noexcept { ::_exit(code); }
 
 void platform::ignore_interrupts() noexcept { ::signal(SIGINT, SIG_IGN); }
 
+void platform::obey_termination() noexcept { ::signal(SIGTERM, SIG_DFL); }
+
 void platform::close_standard_input() noexcept {
     int const nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (nothing < 0) return;

@@ -239,6 +239,8 @@ void platform::exit_process(int code) noexcept {
 
 void platform::ignore_interrupts() noexcept { ::SetConsoleCtrlHandler(nullptr, TRUE); }
 
+void platform::obey_termination() noexcept {} // TerminateProcess asks nobody
+
 void platform::close_standard_input() noexcept {
     int const empty = ::_wopen(L"NUL", _O_RDONLY | _O_NOINHERIT);
     if (empty < 0) return;
