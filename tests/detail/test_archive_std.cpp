@@ -194,6 +194,13 @@ TEST_CASE("a count that the message cannot hold is refused before memory is aske
     CHECK_THROWS_AS(load<std::list<int>>(buffer.bytes()), mp::ValueError);
 }
 
+TEST_CASE("a count whose size in bytes overflows is refused") {
+    byte_buffer buffer;
+    save(buffer, std::uint64_t{1} << 62); // times four is zero
+    CHECK_THROWS_AS(load<std::vector<int>>(buffer.bytes()), mp::ValueError);
+    CHECK_THROWS_AS(load<std::u32string>(buffer.bytes()), mp::ValueError);
+}
+
 TEST_CASE("flags and indexes are checked") {
     byte_buffer buffer;
     save(buffer, std::uint32_t{2});
