@@ -35,6 +35,14 @@ inline std::size_t count_of(std::string const& part, std::string const& text) {
     return count;
 }
 
+/// Without what the test framework says before it begins.
+inline std::string without_banner(std::string text) {
+    for (std::string const line : {"Filters: ", "Randomness seeded to: "}) {
+        if (auto const at = text.find(line); at != std::string::npos) text.erase(at, text.find('\n', at) - at + 1);
+    }
+    return text;
+}
+
 inline std::string temporary_file(std::string const& name) {
     char const* folder = std::getenv("TMPDIR");
     if (folder == nullptr) folder = std::getenv("TEMP");
@@ -61,7 +69,7 @@ run_hidden_case(std::string const& name, std::string const& redirections = {}, s
 #if !defined(_WIN32)
     code = WIFEXITED(code) ? WEXITSTATUS(code) : 128 + WTERMSIG(code);
 #endif
-    Ended ended{code, contents_of(output), contents_of(errors)};
+    Ended ended{code, without_banner(contents_of(output)), contents_of(errors)};
     std::remove(output.c_str());
     std::remove(errors.c_str());
     return ended;
