@@ -178,7 +178,8 @@ private:
 /// Example    examples/20_shared_counter.cpp
 template <class T, class L = RLock>
 class Value : public detail::lockable<Value<T, L>>, public detail::locked_operators<Value<T, L>, T> {
-    static_assert(detail::lock_handle<L>, "multiprocessing: the lock of a Value needs acquire(bool, Timeout) and release()");
+    static_assert(
+        detail::lock_handle<L>, "multiprocessing: the lock of a Value needs acquire(bool, Timeout) and release()");
 
 public:
     /// With a lock of its own. Without an argument the value is T(), so 0.
@@ -239,7 +240,8 @@ private:
 /// Example    examples/22_histogram.cpp
 template <class T, class L = RLock>
 class Array : public detail::lockable<Array<T, L>> {
-    static_assert(detail::lock_handle<L>, "multiprocessing: the lock of an Array needs acquire(bool, Timeout) and release()");
+    static_assert(
+        detail::lock_handle<L>, "multiprocessing: the lock of an Array needs acquire(bool, Timeout) and release()");
 
 public:
     using value_type = T;

@@ -103,7 +103,8 @@ protected:
 private:
     template <class F>
     T change(F f) const {
-        return static_cast<Derived const&>(*this).with_lock([&](T& number) { return number = static_cast<T>(f(number)); });
+        return static_cast<Derived const&>(*this).with_lock(
+            [&](T& number) { return number = static_cast<T>(f(number)); });
     }
     template <class F>
     T fetch_and_change(F f) const {

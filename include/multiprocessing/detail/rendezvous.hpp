@@ -18,7 +18,9 @@ namespace multiprocessing::inline v0::detail {
 class rendezvous {
 public:
     explicit rendezvous(std::uint32_t parties) noexcept;
-    static std::size_t bytes_behind(std::uint32_t parties) noexcept { return parties * sizeof(std::atomic<std::uint64_t>); }
+    static std::size_t bytes_behind(std::uint32_t parties) noexcept {
+        return parties * sizeof(std::atomic<std::uint64_t>);
+    }
 
     /// Blocks until all have arrived. The last one calls `action`, if there is one, before the others go on. Returns
     /// the order of arrival. Throws BrokenBarrierError.

@@ -115,7 +115,8 @@ inline bool is_main_thread() noexcept {
 
 inline std::uint64_t robust_lock::this_holder() {
     auto const& mine = thread_identity::of_this_thread();
-    if (mine.known_at == fork_generation()) [[likely]] return mine.holder;
+    if (mine.known_at == fork_generation()) [[likely]]
+        return mine.holder;
     return find_this_holder();
 }
 
@@ -131,7 +132,8 @@ inline std::uint64_t robust_lock::find_this_holder() {
 
 inline participant robust_lock::owner_of(std::uint32_t word) noexcept {
     std::uint32_t const seat = (word & ((1U << seat_bits) - 1)) - 1;
-    auto const generation = static_cast<std::uint32_t>(arena::instance().seat(seat).load(std::memory_order_acquire) >> 32);
+    auto const generation =
+        static_cast<std::uint32_t>(arena::instance().seat(seat).load(std::memory_order_acquire) >> 32);
     bool const still_his = ((generation << seat_bits ^ word) & ~sleepers) >> seat_bits == 0;
     return still_his ? participant(seat, generation) : participant();
 }
@@ -193,7 +195,8 @@ inline locking robust_lock::lock_slowly(std::uint32_t self, platform::deadline u
             participant const process = owner_of(owner);
             auto const pid = process.pid(); // is forgotten when somebody else takes the seat
             if (owner != self && !process.is_alive()) {
-                if (!word_.compare_exchange_strong(seen, self | sleepers, std::memory_order_acquire, std::memory_order_relaxed)) {
+                if (!word_.compare_exchange_strong(
+                        seen, self | sleepers, std::memory_order_acquire, std::memory_order_relaxed)) {
                     continue;
                 }
                 // Mended while it is ours: if we are killed as well, the next one finds the same.
@@ -204,7 +207,8 @@ inline locking robust_lock::lock_slowly(std::uint32_t self, platform::deadline u
         }
         if (late) return locking::timed_out;
         if ((seen & sleepers) == 0 &&
-            !word_.compare_exchange_strong(seen, seen | sleepers, std::memory_order_relaxed, std::memory_order_relaxed)) {
+            !word_.compare_exchange_strong(
+                seen, seen | sleepers, std::memory_order_relaxed, std::memory_order_relaxed)) {
             continue;
         }
         with_sleepers = self | sleepers; // there may be more who sleep
@@ -230,9 +234,7 @@ inline bool robust_lock::is_of_this_process() const {
     return (word_.load(std::memory_order_relaxed) & ~sleepers) == word_of(this_holder());
 }
 
-inline bool robust_lock::is_mine() const {
-    return holder_.load(std::memory_order_relaxed) == this_holder();
-}
+inline bool robust_lock::is_mine() const { return holder_.load(std::memory_order_relaxed) == this_holder(); }
 
 inline void robust_lock::give_up_and_throw() {
     auto error = owner_died();

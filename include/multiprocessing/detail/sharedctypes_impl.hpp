@@ -59,11 +59,14 @@ consteval auto type_of_code() {
 
 template <class T>
 consteval void require_shareable() {
-    static_assert(!is_address<T>, "multiprocessing: a pointer cannot be shared, because every process has other addresses; "
-                                  "share the value itself, or a position in an Array");
-    static_assert(std::is_trivially_copyable_v<T>,
-                  "multiprocessing: only trivially copyable types can be shared: numbers, enumerations, and structs and "
-                  "std::arrays of such. Text goes into an Array<char>");
+    static_assert(
+        !is_address<T>,
+        "multiprocessing: a pointer cannot be shared, because every process has other addresses; "
+        "share the value itself, or a position in an Array");
+    static_assert(
+        std::is_trivially_copyable_v<T>,
+        "multiprocessing: only trivially copyable types can be shared: numbers, enumerations, and structs and "
+        "std::arrays of such. Text goes into an Array<char>");
     static_assert(alignof(T) <= arena_alignment, "multiprocessing: this type is aligned to more than a cache line");
 }
 
@@ -254,7 +257,8 @@ T& RawArray<T>::at(std::ptrdiff_t index) const {
     auto const n = static_cast<std::ptrdiff_t>(size());
     std::ptrdiff_t const position = index < 0 ? index + n : index;
     if (position < 0 || position >= n) {
-        throw std::out_of_range("array index " + std::to_string(index) + " out of range, the size is " + std::to_string(n));
+        throw std::out_of_range(
+            "array index " + std::to_string(index) + " out of range, the size is " + std::to_string(n));
     }
     return data()[position];
 }

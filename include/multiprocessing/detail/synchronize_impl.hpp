@@ -135,7 +135,8 @@ inline platform::deadline deadline_of(bool block, Timeout timeout) noexcept {
 
 inline std::string address_text(void const* object) {
     std::array<char, 2 * sizeof(std::uintptr_t)> digits;
-    auto const end = std::to_chars(digits.data(), digits.data() + digits.size(), reinterpret_cast<std::uintptr_t>(object), 16);
+    auto const end =
+        std::to_chars(digits.data(), digits.data() + digits.size(), reinterpret_cast<std::uintptr_t>(object), 16);
     return "0x" + std::string(digits.data(), end.ptr);
 }
 
@@ -158,7 +159,8 @@ inline std::string lock_text(robust_lock const& lock, bool recursive) {
 
 inline bool acquire_lock(robust_lock& lock, bool recursive, platform::deadline until) {
     auto const how = recursive ? lock.lock_again(until) : lock.lock(until);
-    if (how == locking::inherited) [[unlikely]] lock.give_up_and_throw();
+    if (how == locking::inherited) [[unlikely]]
+        lock.give_up_and_throw();
     return how == locking::locked;
 }
 
@@ -198,7 +200,8 @@ inline bool Semaphore::acquire(bool block, Timeout timeout) const {
     auto const take = [&] {
         std::uint32_t value = state.value.load(std::memory_order_relaxed);
         while (value != 0) {
-            if (state.value.compare_exchange_weak(value, value - 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+            if (state.value.compare_exchange_weak(
+                    value, value - 1, std::memory_order_acquire, std::memory_order_relaxed)) {
                 return true;
             }
         }
@@ -212,7 +215,8 @@ inline void Semaphore::release() const {
     std::uint32_t value = state.value.load(std::memory_order_relaxed);
     do {
         if (value >= state.maximum) throw ValueError("semaphore or lock released too many times");
-    } while (!state.value.compare_exchange_weak(value, value + 1, std::memory_order_release, std::memory_order_relaxed));
+    } while (
+        !state.value.compare_exchange_weak(value, value + 1, std::memory_order_release, std::memory_order_relaxed));
     state.released.notify_one();
 }
 
@@ -343,7 +347,8 @@ Barrier::Barrier(int parties, Action action, Timeout timeout)
       timeout_(timeout) {}
 
 inline Barrier::handle Barrier::make(int parties) {
-    if (parties < 1) throw ValueError("Barrier: the number of parties must be at least 1, but is " + std::to_string(parties));
+    if (parties < 1)
+        throw ValueError("Barrier: the number of parties must be at least 1, but is " + std::to_string(parties));
     auto const count = static_cast<std::uint32_t>(parties);
     return handle::make_with_extra(detail::rendezvous::bytes_behind(count), count);
 }
