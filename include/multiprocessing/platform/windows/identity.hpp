@@ -24,10 +24,11 @@ inline identity own_identity() noexcept {
     return own;
 }
 
-/// A handle of a process, by which one can tell whether it lives; null if it is not there any more. `doubt`: it may be
-/// there, but cannot be asked.
-inline HANDLE open_process(identity process, bool& doubt) noexcept {
-    HANDLE const handle = ::OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE, pid_of(process));
+/// A handle of a process, by which one can at least tell whether it lives; null if it is not there any more. `doubt`: it
+/// may be there, but cannot be opened.
+inline HANDLE open_process(identity process, bool& doubt, DWORD further_rights = 0) noexcept {
+    DWORD const rights = SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION | further_rights;
+    HANDLE const handle = ::OpenProcess(rights, FALSE, pid_of(process));
     doubt = handle == nullptr && ::GetLastError() != ERROR_INVALID_PARAMETER;
     if (handle == nullptr || identity_of(handle, pid_of(process)) == process) return handle;
     ::CloseHandle(handle); // another one got its number

@@ -9,11 +9,11 @@
 #include <new>
 
 // WaitOnAddress works within one process only. Here a sleeper takes one of a fixed number of slots in shared memory,
-// notes the word it sleeps on there, and waits for the event of the slot. All processes of a tree inherit the events,
-// so that a handle has the same value in each of them.
+// notes the word it sleeps on there, and waits for an event of its own process; who wakes it duplicates that event, once
+// for each slot and process.
 //
-// There is no lock: whatever instruction a process is killed at, the others go on. A stray signal of an event (of a
-// waker that was slow) ends some later sleep for no reason, which park may do.
+// There is no lock in shared memory: whatever instruction a process is killed at, the others go on. A stray signal of an
+// event (of a waker that was slow) ends some later sleep for no reason, which park may do.
 namespace multiprocessing::inline v0 {
 
 namespace platform::windows {
@@ -25,27 +25,27 @@ struct parking_lot {
     using word = std::atomic<std::uint64_t>;
     static_assert(word::is_always_lock_free);
 
-    static constexpr std::uint64_t called = std::uint64_t{1}
-                                            << 63; ///< in `sleeping`: a waker is about to signal, or has
+    /// In `sleeping`: a waker is about to signal the event, or has.
+    static constexpr std::uint64_t called = std::uint64_t{1} << 63;
 
     std::array<word, parking_slots> sleeping{}; ///< the key of the word that the owner sleeps on; 0: on none
     std::array<word, parking_slots> owners{};   ///< the identity of the process
-    std::array<std::uint64_t, parking_slots> events{};
-    std::atomic<std::uint32_t> next_wake{0};   ///< where the next waker begins to look: nobody is overlooked for ever
-    std::atomic<std::uint32_t> next_repair{0}; ///< which slots are looked at next when all are taken
+    std::array<word, parking_slots> events{};   ///< its event: the process id, and the handle in the lower half
+    std::atomic<std::uint32_t> next_wake{0};    ///< where the next waker begins to look: nobody is overlooked for ever
+    std::atomic<std::uint32_t> next_repair{0};  ///< which slots are looked at next when all are taken
 };
 
 /// What this process knows of the lot.
 struct parking {
     parking_lot* lot = nullptr;
     std::byte const* base = nullptr;
-    std::array<native_handle, parking_slots> events{};
-    std::size_t opened = 0; ///< of the events
+    std::array<HANDLE, parking_slots> events{}; ///< made when a slot is first taken, and kept
 
-    /// A process that is asked for often is kept open: while it is, its id is not reused.
+    /// The process that last slept in a slot, and its event. While it is open its id is not reused.
     struct acquaintance {
         identity owner = 0;
         HANDLE process = nullptr;
+        HANDLE event = nullptr;
     };
     std::array<acquaintance, parking_slots> known{};
     SRWLOCK known_lock = SRWLOCK_INIT;
@@ -56,22 +56,50 @@ inline parking& this_parking() noexcept {
     return one;
 }
 
-/// Whether the owner of a slot lives. In doubt it does.
-inline bool owner_is_alive(parking& mine, std::size_t slot, identity owner) noexcept {
-    if (owner == 0 || owner == own_identity()) return true;
-    ::AcquireSRWLockExclusive(&mine.known_lock);
-    auto& known = mine.known[slot];
-    bool doubt = false;
-    if (known.owner != owner) {
-        if (known.process != nullptr) ::CloseHandle(known.process);
-        known = {owner, open_process(owner, doubt)};
-    }
-    bool const alive = known.process != nullptr ? !has_ended(known.process) : doubt;
-    if (!alive && known.process != nullptr) ::CloseHandle(known.process);
-    if (!alive || known.process == nullptr) known = {};
-    ::ReleaseSRWLockExclusive(&mine.known_lock);
-    return alive;
+inline HANDLE handle_in(std::uint64_t number) noexcept {
+    return reinterpret_cast<HANDLE>(static_cast<std::uintptr_t>(number & 0xffffffff)); // the bits that handles have
 }
+
+/// Finds the events of sleepers, as long as it lives for one thread at a time.
+class waker {
+public:
+    explicit waker(parking& mine) noexcept : mine_(mine) { ::AcquireSRWLockExclusive(&mine_.known_lock); }
+    ~waker() { ::ReleaseSRWLockExclusive(&mine_.known_lock); }
+    waker(waker const&) = delete;
+    waker& operator=(waker const&) = delete;
+
+    /// The event of the owner of a slot. Null if it has ended (`gone`), or is no more the owner.
+    HANDLE event_of(std::size_t slot, identity owner, bool& gone) noexcept {
+        gone = false;
+        if (owner == own_identity()) return mine_.events[slot];
+        auto& known = mine_.known[slot];
+        if (known.owner != owner) {
+            forget(known);
+            bool doubt = false;
+            std::uint64_t const event = mine_.lot->events[slot].load();
+            if (owner == 0 || event >> 32 != pid_of(owner)) return nullptr;
+            known.process = open_process(owner, doubt, PROCESS_DUP_HANDLE);
+            gone = known.process == nullptr && !doubt;
+            if (known.process == nullptr) return nullptr;
+            HANDLE const self = ::GetCurrentProcess();
+            ::DuplicateHandle(known.process, handle_in(event), self, &known.event, EVENT_MODIFY_STATE, FALSE, 0);
+            known.owner = owner;
+        }
+        gone = has_ended(known.process);
+        HANDLE const event = gone ? nullptr : known.event;
+        if (event == nullptr) forget(known);
+        return event;
+    }
+
+private:
+    static void forget(parking::acquaintance& known) noexcept {
+        if (known.event != nullptr) ::CloseHandle(known.event);
+        if (known.process != nullptr) ::CloseHandle(known.process);
+        known = {};
+    }
+
+    parking& mine_;
+};
 
 /// Frees the slot of a process that has ended.
 inline void reclaim_slot(parking_lot& lot, std::size_t slot, identity dead_owner) noexcept {
@@ -83,20 +111,29 @@ inline void reclaim_slot(parking_lot& lot, std::size_t slot, identity dead_owner
 /// A slot for this thread; parking_slots if all are taken.
 inline std::size_t take_slot(parking& mine) noexcept {
     parking_lot& lot = *mine.lot;
-    std::size_t const begin = ::GetCurrentThreadId() / 4; // threads of different processes meet rarely
+    std::size_t const begin = ::GetCurrentThreadId() / 4; // a thread gets the same one again, mostly
     for (std::size_t n = 0; n < parking_slots; ++n) {
         std::size_t const slot = (begin + n) % parking_slots;
-        identity free = 0;
-        if (lot.owners[slot].load(std::memory_order_relaxed) == 0 &&
-            lot.owners[slot].compare_exchange_strong(free, own_identity())) {
-            return slot;
+        identity nobody = 0;
+        if (lot.owners[slot].load(std::memory_order_relaxed) != 0 ||
+            !lot.owners[slot].compare_exchange_strong(nobody, own_identity())) {
+            continue;
         }
+        HANDLE& event = mine.events[slot];
+        if (event == nullptr) event = ::CreateEventW(nullptr, FALSE, FALSE, nullptr);
+        if (event == nullptr) {
+            lot.owners[slot].store(0);
+            return parking_slots;
+        }
+        auto const number = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(event));
+        lot.events[slot].store(std::uint64_t{::GetCurrentProcessId()} << 32 | number);
+        return slot;
     }
     constexpr std::size_t at_once = 8; // a few at a time: usually all owners live
     for (std::size_t n = 0; n < at_once; ++n) {
         std::size_t const slot = lot.next_repair.fetch_add(1, std::memory_order_relaxed) % parking_slots;
         identity const owner = lot.owners[slot].load();
-        if (!owner_is_alive(mine, slot, owner)) reclaim_slot(lot, slot, owner);
+        if (owner != 0 && !is_alive(owner)) reclaim_slot(lot, slot, owner);
     }
     return parking_slots;
 }
@@ -105,6 +142,21 @@ inline std::size_t take_slot(parking& mine) noexcept {
 inline std::uint64_t key_of(parking const& mine, std::atomic<std::uint32_t> const& word) noexcept {
     auto const offset = reinterpret_cast<std::uintptr_t>(&word) - reinterpret_cast<std::uintptr_t>(mine.base);
     return static_cast<std::uint64_t>(offset) / sizeof word + 1;
+}
+
+/// Wakes who sleeps in a slot, if `from` is what it is marked with. False if nobody there could be woken.
+inline bool wake_slot(parking& mine, std::size_t slot, std::uint64_t from) noexcept {
+    parking_lot& lot = *mine.lot;
+    waker wake(mine);
+    identity owner = lot.owners[slot].load();
+    bool gone = false;
+    HANDLE event = wake.event_of(slot, owner, gone);
+    // A sleeper that was killed must not use up the wake of a living one.
+    if (gone) reclaim_slot(lot, slot, owner);
+    if (event == nullptr || !lot.sleeping[slot].compare_exchange_strong(from, from | parking_lot::called)) return false;
+    identity const now = lot.owners[slot].load();
+    if (now != owner) event = wake.event_of(slot, now, gone); // one left, and another came to sleep on the same word
+    return event != nullptr && ::SetEvent(event) != 0;
 }
 
 } // namespace platform::windows
@@ -137,57 +189,29 @@ void platform::unpark(std::atomic<std::uint32_t>& word, std::uint32_t count) noe
     bool others_called = false;
     for (std::size_t n = 0; n < windows::parking_slots && woken < count; ++n) {
         std::size_t const slot = (begin + n) % windows::parking_slots;
-        std::uint64_t seen = lot.sleeping[slot].load();
-        if (seen == key) {
-            // A sleeper that was killed must not use up the wake of a living one.
-            auto const owner = lot.owners[slot].load();
-            if (count < windows::parking_slots && !windows::owner_is_alive(mine, slot, owner)) {
-                windows::reclaim_slot(lot, slot, owner);
-            } else if (lot.sleeping[slot].compare_exchange_strong(seen, called)) {
-                ::SetEvent(mine.events[slot]);
-                ++woken;
-            }
+        std::uint64_t const seen = lot.sleeping[slot].load();
+        if (seen == key && windows::wake_slot(mine, slot, key)) {
+            ++woken;
+        } else if (seen == key || seen == called) {
+            others_called = true;
         }
-        if (seen == called) others_called = true;
     }
     if (woken == count || !others_called) return;
     // Those that another waker has called wake by themselves, unless it was killed before it signalled.
     for (std::size_t slot = 0; slot < windows::parking_slots; ++slot) {
-        if (lot.sleeping[slot].load() == called) ::SetEvent(mine.events[slot]);
+        if (lot.sleeping[slot].load() == called) windows::wake_slot(mine, slot, called);
     }
 }
 
 std::size_t platform::parking_bytes() noexcept { return (sizeof(windows::parking_lot) + 63) / 64 * 64; }
 
 void platform::open_parking(std::byte* place, std::byte* base, bool create, std::error_code& error) noexcept {
-    error.clear();
     auto& mine = windows::this_parking();
-    auto* const lot = create ? new (place) windows::parking_lot : reinterpret_cast<windows::parking_lot*>(place);
-    for (std::size_t slot = 0; slot < windows::parking_slots && create; ++slot) {
-        HANDLE const event = ::CreateEventW(nullptr, FALSE, FALSE, nullptr);
-        if (event == nullptr) {
-            error = last_error();
-            while (slot-- > 0) ::CloseHandle(reinterpret_cast<HANDLE>(static_cast<std::uintptr_t>(lot->events[slot])));
-            return;
-        }
-        lot->events[slot] = reinterpret_cast<std::uintptr_t>(event);
-    }
-    for (std::size_t slot = 0; slot < windows::parking_slots; ++slot) {
-        mine.events[slot] = reinterpret_cast<HANDLE>(static_cast<std::uintptr_t>(lot->events[slot]));
-    }
-    DWORD flags = 0;
-    if (!::GetHandleInformation(mine.events[0], &flags)) { // this process did not inherit them
-        error = last_error();
-        return;
-    }
-    mine.opened = windows::parking_slots;
     mine.base = base;
-    mine.lot = lot;
+    mine.lot = create ? new (place) windows::parking_lot : reinterpret_cast<windows::parking_lot*>(place);
+    error.clear();
 }
 
-std::span<platform::native_handle const> platform::parking_handles() noexcept {
-    auto const& mine = windows::this_parking();
-    return std::span(mine.events).first(mine.opened);
-}
+std::span<platform::native_handle const> platform::parking_handles() noexcept { return {}; }
 
 } // namespace multiprocessing::inline v0
