@@ -164,7 +164,9 @@ TEST_CASE("after kills at random every item has run once, and is right or lost w
             while (!over && killed < 4) {
                 std::this_thread::sleep_for(wait); // not to synchronise, but to hit anywhere
                 auto const pids = pool.worker_pids();
-                if (!pids.empty() && ::kill(static_cast<pid_t>(pids[killed % pids.size()]), SIGKILL) == 0) ++killed;
+                if (pids.empty()) continue;
+                auto const victim = pids[static_cast<std::size_t>(killed) % pids.size()];
+                if (victim > 0 && ::kill(static_cast<pid_t>(victim), SIGKILL) == 0) ++killed;
             }
         });
         std::vector<std::string> results;
