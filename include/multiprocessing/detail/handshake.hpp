@@ -105,8 +105,14 @@ void deliver(Channel& channel, byte_view key, bool require_sha256) {
     channel.send(message);
     byte_vector const response = channel.receive(longest_message);
     bool const right = verify_response(key, challenge, response, require_sha256);
-    channel.send(bytes_of(right ? welcome_tag : failure_tag));
-    if (!right) throw AuthenticationError("digest received was wrong");
+    if (right) {
+        channel.send(bytes_of(welcome_tag));
+        return;
+    }
+    try {
+        channel.send(bytes_of(failure_tag));
+    } catch (OSError const&) {} // it has gone already
+    throw AuthenticationError("digest received was wrong");
 }
 
 template <class Channel>
