@@ -28,6 +28,9 @@ namespace detail {
 template <char code>
 consteval auto type_of_code();
 
+template <class Handle, class Raw, class L>
+struct locked_codec;
+
 /// The elements of R can initialise an array of T. Text is no range, so that a literal does not bring its zero along.
 template <class R, class T>
 concept elements_for = requires(R const& range) {
@@ -219,7 +222,9 @@ public:
     friend std::ostream& operator<<(std::ostream& stream, Value const& one) { return stream << one.to_string(); }
 
 private:
-    friend struct detail::codec<Value>;
+    friend struct detail::locked_codec<Value, RawValue<T>, L>;
+    bool has_own_lock() const noexcept;
+
     RawValue<T> raw_;
     L lock_;
 };
@@ -339,7 +344,9 @@ public:
     friend std::ostream& operator<<(std::ostream& stream, Array const& one) { return stream << one.to_string(); }
 
 private:
-    friend struct detail::codec<Array>;
+    friend struct detail::locked_codec<Array, RawArray<T>, L>;
+    bool has_own_lock() const noexcept;
+
     RawArray<T> raw_;
     L lock_;
 };

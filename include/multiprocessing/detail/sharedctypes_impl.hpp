@@ -86,15 +86,30 @@ L lock_of(shared_object<robust_lock> const& memory) {
     }
 }
 
-/// How a value or an array with a lock travels: the lock only if it is not the one in front of it.
+template <class L>
+bool is_lock_of(shared_object<robust_lock> const& memory, L const& lock) noexcept {
+    if constexpr (std::is_same_v<L, Lock> || std::is_same_v<L, RLock>) {
+        return lock_access::object(lock) == memory;
+    } else {
+        return false;
+    }
+}
+
+template <class T>
+struct codec<RawValue<T>> : handle_codec<RawValue<T>> {};
+template <class T>
+struct codec<RawArray<T>> : handle_codec<RawArray<T>> {};
+
+/// A value or an array with a lock travels with it, unless it is the one in front.
 template <class Handle, class Raw, class L>
 struct locked_codec {
     static constexpr bool saves = true;
     static constexpr bool loads = true;
 
-    static void save_parts(output_archive& archive, Raw const& raw, bool own_lock, L const& lock) {
-        archive << raw << own_lock;
-        if (!own_lock) archive << lock;
+    static void save(output_archive& archive, Handle const& handle) {
+        bool const own = handle.has_own_lock();
+        archive << handle.raw_ << own;
+        if (!own) archive << handle.lock_;
     }
     static Handle make(input_archive& archive) {
         Raw raw = archive.make<Raw>();
@@ -102,32 +117,11 @@ struct locked_codec {
         return Handle(std::move(raw), archive.make<L>());
     }
     static void load(input_archive& archive, Handle& handle) { handle = make(archive); }
-    static bool is_own(shared_object<robust_lock> const& memory, L const& lock) {
-        if constexpr (std::is_same_v<L, Lock> || std::is_same_v<L, RLock>) {
-            return lock_access::object(lock) == memory;
-        } else {
-            return false;
-        }
-    }
-};
-
-template <class T>
-struct codec<RawValue<T>> : handle_codec<RawValue<T>> {};
-template <class T>
-struct codec<RawArray<T>> : handle_codec<RawArray<T>> {};
-
-template <class T, class L>
-struct codec<Value<T, L>> : locked_codec<Value<T, L>, RawValue<T>, L> {
-    static void save(output_archive& archive, Value<T, L> const& one) {
-        codec::save_parts(archive, one.raw_, codec::is_own(one.raw_.object_, one.lock_), one.lock_);
-    }
 };
 template <class T, class L>
-struct codec<Array<T, L>> : locked_codec<Array<T, L>, RawArray<T>, L> {
-    static void save(output_archive& archive, Array<T, L> const& one) {
-        codec::save_parts(archive, one.raw_, codec::is_own(one.raw_.object_, one.lock_), one.lock_);
-    }
-};
+struct codec<Value<T, L>> : locked_codec<Value<T, L>, RawValue<T>, L> {};
+template <class T, class L>
+struct codec<Array<T, L>> : locked_codec<Array<T, L>, RawArray<T>, L> {};
 
 /// What operator-> of a Value returns: holds the lock while it exists.
 template <class T, class L>
@@ -344,6 +338,11 @@ template <class T, class L>
 Value<T, L>::Value(RawValue<T> raw) : raw_(std::move(raw)), lock_(detail::lock_of<L>(raw_.object_)) {}
 
 template <class T, class L>
+bool Value<T, L>::has_own_lock() const noexcept {
+    return detail::is_lock_of(raw_.object_, lock_);
+}
+
+template <class T, class L>
 template <class F>
 auto Value<T, L>::with_lock(F&& f) const {
     std::scoped_lock const guard(*this);
@@ -367,6 +366,11 @@ std::string Value<T, L>::to_string() const {
 
 template <class T, class L>
 Array<T, L>::Array(RawArray<T> raw) : raw_(std::move(raw)), lock_(detail::lock_of<L>(raw_.object_)) {}
+
+template <class T, class L>
+bool Array<T, L>::has_own_lock() const noexcept {
+    return detail::is_lock_of(raw_.object_, lock_);
+}
 
 template <class T, class L>
 template <class F>
