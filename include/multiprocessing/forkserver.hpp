@@ -71,6 +71,7 @@ private:
 struct fork_server::greeting {
     std::atomic<std::uint64_t> server{0}; // its participant
     event_count changed{};
+    std::atomic<bool> settled{false}; // the server does not touch this any more
 };
 
 inline void fork_server::stop() noexcept {
@@ -119,6 +120,7 @@ inline void fork_server::ensure() {
         auto& word = shared_greeting->server;
         if (shared_greeting->changed.await(
                 [&] { return word.load(std::memory_order_acquire) != 0; }, platform::clock::now() + longest_nap)) {
+            requests_ = std::move(mine); // first: another thread may fork in between
             server_ = participant(word.load(std::memory_order_acquire));
             break;
         }
@@ -129,7 +131,7 @@ inline void fork_server::ensure() {
                 ". Does main() begin with multiprocessing::freeze_support()?");
         }
     }
-    requests_ = std::move(mine);
+    while (!shared_greeting->settled.load(std::memory_order_acquire) && server_.is_alive()) platform::yield();
 }
 
 inline void fork_server::start(child_state& child, launch_record& record, platform::native_handle lifeline) {
@@ -152,6 +154,7 @@ inline void fork_server::start(child_state& child, launch_record& record, platfo
     }
     auto const pid = record.pid.load(std::memory_order_acquire);
     if (pid < 0) {
+        record.await_settled(server_);
         throw OSError({static_cast<int>(-pid), std::generic_category()}, "Process.start: fork in the fork server");
     }
     child.started_by(server_, pid);
@@ -163,7 +166,7 @@ inline void fork_server::serve(launch_record& record, std::vector<platform::nati
         launch_record* record;
     };
     platform::native_handle const requests = handles.at(0);
-    platform::ignore_interrupts();
+    bool const interruptible = platform::ignore_interrupts();
     arena& memory = arena::instance();
     {
         input_archive archive({memory.at(record.message), static_cast<std::size_t>(record.message_size)});
@@ -171,8 +174,10 @@ inline void fork_server::serve(launch_record& record, std::vector<platform::nati
         for (auto const& place : archive.make<std::vector<platform::module_place>>()) {
             reinterpret_cast<void (*)()>(const_cast<void*>(code_at(place)))();
         }
+        flush_standard_streams(); // or every child would write it again
         hello.server.store(participant::self().word(), std::memory_order_release);
         hello.changed.notify_all(); // the record is gone from here on
+        hello.settled.store(true, std::memory_order_release);
     }
     std::vector<running_child> all;
     std::vector<platform::native_handle> watched;
@@ -198,9 +203,7 @@ inline void fork_server::serve(launch_record& record, std::vector<platform::nati
         auto const message = platform::receive_handles(
             requests, std::as_writable_bytes(std::span(&position, 1)), received, error);
         if (error == std::errc::too_many_files_open && position != 0) { // the request came, its handles did not
-            auto& refused = *memory.at<launch_record>(position);
-            refused.pid.store(-std::int64_t{error.value()}, std::memory_order_release);
-            refused.changed.notify_all();
+            memory.at<launch_record>(position)->refuse(error);
             continue;
         }
         if (error || message.bytes != sizeof position || message.handles == 0) platform::exit_process(0);
@@ -209,11 +212,16 @@ inline void fork_server::serve(launch_record& record, std::vector<platform::nati
         if (!error && child.pid == 0) {
             platform::close(requests);
             for (auto const& sibling : all) platform::close(sibling.process.sentinel);
+            if (interruptible) platform::obey_interrupts();
             become_forked_child(request, received[0], {received + 1, received + message.handles});
         }
         for (std::size_t i = 0; i < message.handles; ++i) platform::close(received[i]);
-        if (!error) all.push_back({child, &request});
-        request.pid.store(error ? -std::int64_t{error.value()} : child.pid, std::memory_order_release);
+        if (error) {
+            request.refuse(error);
+            continue;
+        }
+        all.push_back({child, &request});
+        request.pid.store(child.pid, std::memory_order_release);
         request.changed.notify_all();
     }
 }

@@ -33,15 +33,31 @@ struct launch_record {
     std::uintptr_t handles[16] = {};    ///< …as they are numbered in the child
     std::atomic<std::int64_t> pid{0};   ///< fork server: the child, or minus the error number
     std::atomic<std::uint64_t> outcome{nothing_yet};  ///< fork server: the exit status of the child
+    std::atomic<bool> settled{false};   ///< fork server: it does not touch this record any more
     /// The exit code that the child is about to end with, for the case that the system tells nobody (SIGCHLD is
     /// ignored, the fork server is dead).
     std::atomic<std::uint64_t> intended{nothing_yet};
     event_count changed{};
 
+    /// The last words of the fork server on this child: how it ended, or why there is none.
     void report(platform::exit_status status) noexcept {
         outcome.store(static_cast<std::uint32_t>(status), std::memory_order_release);
-        changed.notify_all();
+        settle();
     }
+    void refuse(std::error_code why) noexcept {
+        pid.store(-std::int64_t{why.value()}, std::memory_order_release);
+        settle();
+    }
+    void settle() noexcept {
+        changed.notify_all();
+        settled.store(true, std::memory_order_release);
+    }
+    /// Has to come before the memory is used for something else: who waits may have seen the news before the server
+    /// has come to wake him.
+    void await_settled(participant server) const noexcept {
+        while (!settled.load(std::memory_order_acquire) && server.is_alive()) platform::yield();
+    }
+
     static std::optional<platform::exit_status> read(std::atomic<std::uint64_t> const& status) noexcept {
         std::uint64_t const value = status.load(std::memory_order_acquire);
         if (value == nothing_yet) return std::nullopt;
@@ -152,7 +168,8 @@ private:
 
 inline child_state::~child_state() {
     // A child that may still run keeps its record: it will write to it. The memory goes with the tree.
-    if (record_ == nullptr || !status_) return;
+    if (record_ == nullptr || !status_ || creator_ != platform::current_process_id()) return;
+    if (server_) record_->await_settled(server_);
     arena& memory = arena::instance();
     if (record_->message != 0) memory.deallocate(record_->message, record_->message_size);
     memory.destroy(record_);
@@ -184,13 +201,9 @@ inline void child_state::abandon() noexcept {
 inline std::optional<platform::exit_status> child_state::look() {
     std::scoped_lock const guard(mutex_);
     if (status_) return status_;
-    if (server_) {
-        status_ = look_at_server();
-    } else {
-        status_ = platform::wait_process(child_, platform::deadline::min());
-        if (status_ == platform::unknown_exit) {
-            status_ = launch_record::read(record_->intended).value_or(platform::unknown_exit);
-        }
+    status_ = server_ ? look_at_server() : platform::wait_process(child_, platform::deadline::min());
+    if (status_ == platform::unknown_exit) {
+        status_ = launch_record::read(record_->intended).value_or(platform::unknown_exit);
     }
     return status_;
 }
@@ -204,8 +217,7 @@ inline std::optional<platform::exit_status> child_state::look_at_server() {
     platform::native_handle const lifeline = lifeline_.get();
     platform::poll({&lifeline, 1}, {&ended, 1}, platform::deadline::min(), error);
     if (!ended) return std::nullopt;
-    if (auto const status = record_->reported()) return status;
-    return launch_record::read(record_->intended).value_or(platform::unknown_exit);
+    return record_->reported().value_or(platform::unknown_exit);
 }
 
 inline std::optional<platform::exit_status> child_state::wait(platform::deadline until) {

@@ -57,8 +57,10 @@ inline void interrupt_process(process_id pid, std::error_code& error) noexcept;
 /// Ends this process at once: no destructors, no exit handlers, no flushing.
 [[noreturn]] inline void exit_process(int code) noexcept;
 
-/// From now on Ctrl-C does not reach this process.
-inline void ignore_interrupts() noexcept;
+/// From now on Ctrl-C does not reach this process. Returns whether it did before.
+inline bool ignore_interrupts() noexcept;
+/// Ctrl-C ends this process.
+inline void obey_interrupts() noexcept;
 
 /// From now on terminate_process ends this process, whatever handler it has inherited.
 inline void obey_termination() noexcept;

@@ -28,6 +28,7 @@ platform::native_handle platform::create_segment(std::size_t size, std::error_co
         if (segment >= 0) break;
         segment = ::open(folder, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
     }
+    segment = posix::beyond_standard_streams(segment);
     if (segment < 0) {
         error = last_error();
         return invalid_handle;

@@ -14,7 +14,8 @@ namespace detail {
 
 /// A descriptor that becomes readable when the child ends; none where the kernel, or a filter, refuses.
 inline int open_sentinel(pid_t child) noexcept {
-    return static_cast<int>(::syscall(SYS_pidfd_open, child, 0)); // born close-on-exec
+    auto const sentinel = static_cast<int>(::syscall(SYS_pidfd_open, child, 0)); // born close-on-exec
+    return platform::posix::beyond_standard_streams(sentinel);
 }
 
 /// What the child of vfork does: it shares the memory of the parent, so it only makes system calls.

@@ -33,10 +33,12 @@ platform::native_handle platform::create_segment(std::size_t size, std::error_co
         if (error) return invalid_handle;
         char name[31]; // the longest that is allowed
         std::snprintf(name, sizeof name, "/pymp-%016llx", static_cast<unsigned long long>(secret));
-        int const segment = ::shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600); // close-on-exec by itself
+        int segment = ::shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600); // close-on-exec by itself
         if (segment < 0 && errno == EEXIST) continue;
         if (segment < 0) break;
         ::shm_unlink(name); // the name was needed for a moment only
+        segment = posix::beyond_standard_streams(segment);
+        if (segment < 0) break;
         if (::ftruncate(segment, static_cast<off_t>(size + detail::segment_head)) != 0) {
             error = last_error();
             ::close(segment);

@@ -18,7 +18,7 @@ namespace detail {
 
 /// A kernel queue that becomes readable when the child ends; none if it has ended already.
 inline int open_sentinel(pid_t child) noexcept {
-    int const queue = ::kqueue(); // not inherited by a fork
+    int const queue = platform::posix::beyond_standard_streams(::kqueue()); // not inherited by a fork
     if (queue < 0) return platform::invalid_handle;
     ::fcntl(queue, F_SETFD, FD_CLOEXEC);
     struct kevent change {};

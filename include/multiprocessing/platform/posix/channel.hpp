@@ -29,6 +29,13 @@ std::pair<platform::native_handle, platform::native_handle> platform::make_chann
         ::setsockopt(end, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
     }
 #endif
+    for (int& end : ends) end = posix::beyond_standard_streams(end);
+    if (ends[0] < 0 || ends[1] < 0) {
+        error = last_error();
+        close(ends[0]);
+        close(ends[1]);
+        return {invalid_handle, invalid_handle};
+    }
     error.clear();
     return {ends[0], ends[1]};
 }

@@ -85,7 +85,10 @@ platform::received platform::receive_handles(
 #if !defined(MSG_CMSG_CLOEXEC)
             ::fcntl(handle, F_SETFD, FD_CLOEXEC);
 #endif
-            if (result.handles < handles.size()) {
+            handle = posix::beyond_standard_streams(handle);
+            if (handle < 0) {
+                complete = false;
+            } else if (result.handles < handles.size()) {
                 handles[result.handles++] = handle;
             } else { // more than were asked for: they must not stay open
                 platform::close(handle);

@@ -85,7 +85,9 @@ void platform::interrupt_process(process_id pid, std::error_code& error) noexcep
 
 void platform::exit_process(int code) noexcept { ::_exit(code); }
 
-void platform::ignore_interrupts() noexcept { ::signal(SIGINT, SIG_IGN); }
+bool platform::ignore_interrupts() noexcept { return ::signal(SIGINT, SIG_IGN) != SIG_IGN; }
+
+void platform::obey_interrupts() noexcept { ::signal(SIGINT, SIG_DFL); }
 
 void platform::obey_termination() noexcept { ::signal(SIGTERM, SIG_DFL); }
 

@@ -101,9 +101,9 @@ inline socket_address from_raw(raw_address const& raw) {
 
 inline native_handle make_socket(socket_family family, std::error_code& error) noexcept {
 #if defined(SOCK_CLOEXEC)
-    native_handle const made = ::socket(number_of(family), SOCK_STREAM | SOCK_CLOEXEC, 0);
+    native_handle const made = beyond_standard_streams(::socket(number_of(family), SOCK_STREAM | SOCK_CLOEXEC, 0));
 #else
-    native_handle const made = ::socket(number_of(family), SOCK_STREAM, 0);
+    native_handle const made = beyond_standard_streams(::socket(number_of(family), SOCK_STREAM, 0));
     int const on = 1;
     if (made >= 0) {
         ::fcntl(made, F_SETFD, FD_CLOEXEC);
@@ -166,9 +166,9 @@ platform::accept_connection(native_handle listener, socket_address& peer, std::e
     for (;;) {
         raw.size = sizeof raw.storage;
 #if defined(MULTIPROCESSING_LINUX)
-        made = ::accept4(listener, raw.get(), &raw.size, SOCK_CLOEXEC);
+        made = posix::beyond_standard_streams(::accept4(listener, raw.get(), &raw.size, SOCK_CLOEXEC));
 #else
-        made = ::accept(listener, raw.get(), &raw.size);
+        made = posix::beyond_standard_streams(::accept(listener, raw.get(), &raw.size));
 #endif
         if (made >= 0) break;
         if (errno == EINTR || errno == ECONNABORTED) continue;
@@ -222,7 +222,8 @@ void platform::remove_local_path(std::string const& path, bool folder) noexcept 
     if (!folder) return;
     try {
         ::rmdir(path.substr(0, path.rfind('/')).c_str());
-    } catch (...) {} // no memory: the empty folder stays
+    } catch (...) {
+    } // no memory: the empty folder stays
 }
 
 } // namespace multiprocessing::inline v0

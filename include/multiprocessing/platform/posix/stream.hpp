@@ -114,7 +114,10 @@ void platform::write_stream(
 }
 
 platform::stream_part platform::read_stream(
-    native_handle stream, std::span<std::byte> bytes, std::span<native_handle> handles, std::error_code& error) noexcept {
+    native_handle stream,
+    std::span<std::byte> bytes,
+    std::span<native_handle> handles,
+    std::error_code& error) noexcept {
     stream_part result;
     if (handles.empty()) { // the system closes handles that nobody asks for
         result.bytes = read_some(stream, bytes, error);
@@ -156,7 +159,10 @@ platform::stream_part platform::read_stream(
 #if !defined(MSG_CMSG_CLOEXEC)
             ::fcntl(handle, F_SETFD, FD_CLOEXEC);
 #endif
-            if (result.handles < handles.size()) {
+            handle = posix::beyond_standard_streams(handle);
+            if (handle < 0) {
+                result.handles_lost = true;
+            } else if (result.handles < handles.size()) {
                 handles[result.handles++] = handle;
             } else {
                 platform::close(handle);

@@ -237,7 +237,12 @@ void platform::exit_process(int code) noexcept {
     for (;;) ::Sleep(INFINITE);
 }
 
-void platform::ignore_interrupts() noexcept { ::SetConsoleCtrlHandler(nullptr, TRUE); }
+bool platform::ignore_interrupts() noexcept {
+    ::SetConsoleCtrlHandler(nullptr, TRUE);
+    return true;
+}
+
+void platform::obey_interrupts() noexcept { ::SetConsoleCtrlHandler(nullptr, FALSE); }
 
 void platform::obey_termination() noexcept {} // TerminateProcess asks nobody
 
