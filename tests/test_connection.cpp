@@ -42,7 +42,7 @@ struct Point {
     bool operator==(Point const&) const = default;
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive & x & name;
+        archive& x& name;
     }
 };
 

@@ -102,7 +102,8 @@ TEST_CASE("negative and absurd sizes") {
         auto [a, b] = mp::Pipe();
         write_raw(a, size + "abc");
         a.close();
-        CHECK(error_of([&end = b] { end.recv_bytes(); }) == std::errc::connection_aborted); // and no gigabytes of memory
+        CHECK(
+            error_of([&end = b] { end.recv_bytes(); }) == std::errc::connection_aborted); // and no gigabytes of memory
     }
 }
 
@@ -206,7 +207,9 @@ TEST_CASE("no descriptor is left for a connection that comes") {
     a.send(7);
     {
         NoMoreDescriptors const none;
-        CHECK(error_of([&end = b] { end.recv<std::pair<std::string, mp::Connection>>(); }) == std::errc::too_many_files_open);
+        CHECK(error_of([&end = b] {
+                  end.recv<std::pair<std::string, mp::Connection>>();
+              }) == std::errc::too_many_files_open);
         CHECK(error_of([] { mp::Pipe(); }) == std::errc::too_many_files_open);
         CHECK(error_of([] { mp::Listener({"127.0.0.1", 0}); }) == std::errc::too_many_files_open);
     }
@@ -233,7 +236,7 @@ namespace {
 class Interrupter {
 public:
     explicit Interrupter(::pthread_t thread) {
-        struct ::sigaction action{};
+        struct ::sigaction action {};
         action.sa_handler = [](int) { interruptions.fetch_add(1); };
         ::sigaction(SIGUSR1, &action, &before_);
         thread_ = std::thread([this, thread] {
@@ -261,7 +264,7 @@ private:
     static inline std::atomic<int> interruptions{0};
     std::atomic<bool> stop_{false};
     std::thread thread_;
-    struct ::sigaction before_{};
+    struct ::sigaction before_ {};
 };
 
 } // namespace

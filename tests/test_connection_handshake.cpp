@@ -110,11 +110,8 @@ TEST_CASE("a peer that connects and says nothing") {
 
     // And the listener serves the next one as if nothing had happened.
     std::string client;
-    std::thread other([&] {
-        client = name_of_error([&] {
-            mp::Client(listener.address(), {.authkey = "secret"}).send(1);
-        });
-    });
+    std::thread other(
+        [&] { client = name_of_error([&] { mp::Client(listener.address(), {.authkey = "secret"}).send(1); }); });
     CHECK(listener.accept().recv<int>() == 1);
     other.join();
     CHECK(client == "ok");

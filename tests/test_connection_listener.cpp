@@ -1,10 +1,9 @@
 // not on windows
 // runs per start method
 #include <multiprocessing/connection.hpp>
+#include <multiprocessing/process.hpp>
 
 #include "support/catch.hpp"
-
-#include <multiprocessing/process.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -35,7 +34,7 @@ std::vector<mp::Address> all_addresses() {
 }
 
 bool exists(std::string const& path) {
-    struct ::stat about{};
+    struct ::stat about {};
     return ::lstat(path.c_str(), &about) == 0;
 }
 
@@ -110,7 +109,7 @@ TEST_CASE("without an address: a socket that only this user can reach, and that 
     mp::Listener listener;
     std::string const path = listener.address().path();
     std::string const folder = path.substr(0, path.rfind('/'));
-    struct ::stat about{};
+    struct ::stat about {};
     REQUIRE(::stat(folder.c_str(), &about) == 0);
     CHECK((about.st_mode & 0777) == 0700);
     mp::Listener other = std::move(listener); // it moves with all it has
@@ -176,7 +175,8 @@ TEST_CASE("accepted connections are handed to another process") {
             parents.close();
             serve_connections_that_come(mine);
         },
-        theirs, ours);
+        theirs,
+        ours);
     server.start();
     theirs.close();
     for (auto const& address : all_addresses()) {

@@ -1,10 +1,9 @@
 // runs per start method
 #include <multiprocessing/connection.hpp>
+#include <multiprocessing/process.hpp>
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
-
-#include <multiprocessing/process.hpp>
 
 #include <array>
 #include <chrono>
@@ -57,7 +56,8 @@ struct Child {
 
 TEST_CASE("objects, bytes and large messages go to another process and back") {
     Child objects(echo_objects, mp::Pipe());
-    for (Anything const& object : {Anything(1), Anything(2.5), Anything(std::string("text")), Anything(std::vector{1, 2, 3})}) {
+    for (Anything const& object :
+         {Anything(1), Anything(2.5), Anything(std::string("text")), Anything(std::vector{1, 2, 3})}) {
         objects.connection.send(object);
         CHECK(objects.connection.recv<Anything>() == object);
     }
@@ -124,7 +124,9 @@ TEST_CASE("one way, from the child and to the child") {
             second.close();
             receive_until_end(first, results);
         },
-        theirs, ours, board);
+        theirs,
+        ours,
+        board);
     receiver.start();
     theirs.close();
     for (int i = 0; i < 10; ++i) ours.send(i);

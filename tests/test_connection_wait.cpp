@@ -1,10 +1,9 @@
 // runs per start method
 #include <multiprocessing/connection.hpp>
+#include <multiprocessing/process.hpp>
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
-
-#include <multiprocessing/process.hpp>
 
 #include <algorithm>
 #include <chrono>

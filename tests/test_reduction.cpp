@@ -1,10 +1,9 @@
 // runs per start method
 // not on windows
+#include <multiprocessing/process.hpp>
 #include <multiprocessing/reduction.hpp>
 
 #include "support/catch.hpp"
-
-#include <multiprocessing/process.hpp>
 
 #include <array>
 #include <cstdio>

@@ -77,8 +77,8 @@ public:
     ///
     /// Python: `Connection.send_bytes(buf, offset=0, size=None)`.
     /// Throws     ValueError  offset or size is negative or beyond the end
-    void send_bytes(
-        std::span<std::byte const> bytes, std::ptrdiff_t offset = 0, std::optional<std::ptrdiff_t> size = {});
+    void
+    send_bytes(std::span<std::byte const> bytes, std::ptrdiff_t offset = 0, std::optional<std::ptrdiff_t> size = {});
     void send_bytes(std::string_view text, std::ptrdiff_t offset = 0, std::optional<std::ptrdiff_t> size = {});
 
     /// Receives one message as bytes: a container of bytes or characters of your choice. Blocks until there is one.
@@ -187,7 +187,7 @@ private:
     friend class boost::serialization::access;
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive & name_ & port_;
+        archive& name_& port_;
     }
 
     std::string name_;
@@ -216,9 +216,9 @@ struct Handshake {
 };
 
 struct ListenerOptions {
-    int backlog = 16;                   ///< clients that may wait to be accepted. Python: 1
-    std::string family{};               ///< "AF_INET", "AF_INET6", "AF_UNIX"; empty: by the address
-    std::optional<AuthKey> authkey{};   ///< empty: everybody is accepted; an empty key is a key
+    int backlog = 16;                 ///< clients that may wait to be accepted. Python: 1
+    std::string family{};             ///< "AF_INET", "AF_INET6", "AF_UNIX"; empty: by the address
+    std::optional<AuthKey> authkey{}; ///< empty: everybody is accepted; an empty key is a key
     Handshake handshake{};
 };
 

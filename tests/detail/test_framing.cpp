@@ -71,7 +71,8 @@ TEST_CASE("headers are CPython's") {
 TEST_CASE("messages arrive whole, however the stream is cut") {
     auto const at_once = GENERATE(std::size_t{1}, std::size_t{3}, std::size_t{1000});
     std::string const large(2'500'000, 'm');
-    Stream stream{header_of(5) + "hello" + header_of(0) + extended + std::string("\0\0\0\0\0\0\0\2", 8) + "ab", at_once};
+    Stream stream{
+        header_of(5) + "hello" + header_of(0) + extended + std::string("\0\0\0\0\0\0\0\2", 8) + "ab", at_once};
     CHECK(receive(stream) == "hello");
     CHECK(receive(stream).empty());
     CHECK(receive(stream) == "ab"); // the long form is allowed for short messages
@@ -98,7 +99,8 @@ TEST_CASE("negative sizes are refused") {
 }
 
 TEST_CASE("a size is not believed: memory grows with what arrives") {
-    for (std::string const& header : {header_of(0x7fffffff), extended + std::string(8, '\xff'), header_of(1ull << 40)}) {
+    for (std::string const& header :
+         {header_of(0x7fffffff), extended + std::string(8, '\xff'), header_of(1ull << 40)}) {
         std::size_t memory = 0;
         Stream stream{header + std::string(3'000'000, 'x')};
         CHECK(receive(stream, &memory) == "end inside");

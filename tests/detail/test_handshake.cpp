@@ -87,7 +87,11 @@ TEST_CASE("known answers") {
 TEST_CASE("challenges that are none") {
     auto const key = bytes("key");
     for (std::string const& challenge :
-         {std::string(), std::string("{sha256}"), std::string(19, 'c'), std::string(21, 'c'), "{sha1}" + std::string(40, 'x'),
+         {std::string(),
+          std::string("{sha256}"),
+          std::string(19, 'c'),
+          std::string(21, 'c'),
+          "{sha1}" + std::string(40, 'x'),
           "{sha256" + std::string(40, 'x')}) {
         CHECK_THROWS_AS(handshake::create_response(key, bytes(challenge)), mp::AuthenticationError);
     }

@@ -60,7 +60,8 @@ void drive(mp::Connection& connection) {
     try {
         connection.recv_bytes();
         require(false, "EOFError");
-    } catch (mp::EOFError const&) {}
+    } catch (mp::EOFError const&) {
+    }
 }
 
 /// Objects of the other language are refused, and the connection stays in step.
@@ -68,7 +69,8 @@ void objects(mp::Connection& connection) {
     try {
         connection.recv<int>();
         require(false, "TypeError");
-    } catch (mp::TypeError const&) {}
+    } catch (mp::TypeError const&) {
+    }
     connection.send(42);
     connection.send_bytes("and now bytes");
     require(connection.recv_bytes<std::string>() == "bytes too", "out of step");
@@ -95,7 +97,8 @@ void big(mp::Connection& connection) {
     require(back == message, "another message came back");
 }
 
-mp::Connection make_connection(std::string const& role, std::string const& text, std::optional<mp::AuthKey> const& key) {
+mp::Connection
+make_connection(std::string const& role, std::string const& text, std::optional<mp::AuthKey> const& key) {
     auto const colon = text.find(':');
     std::string const kind = text.substr(0, colon);
     std::string const rest = text.substr(colon + 1);

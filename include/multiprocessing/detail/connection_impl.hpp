@@ -106,8 +106,8 @@ T Connection::recv() {
     return detail::load_object<T>(end.incoming.bytes(), handles);
 }
 
-inline void Connection::send_bytes(
-    std::span<std::byte const> bytes, std::ptrdiff_t offset, std::optional<std::ptrdiff_t> size) {
+inline void
+Connection::send_bytes(std::span<std::byte const> bytes, std::ptrdiff_t offset, std::optional<std::ptrdiff_t> size) {
     auto& end = state();
     end.writable_stream();
     auto const length = static_cast<std::ptrdiff_t>(bytes.size());
@@ -115,11 +115,11 @@ inline void Connection::send_bytes(
     if (offset > length) throw ValueError("buffer length < offset");
     if (size && *size < 0) throw ValueError("size is negative");
     if (size && *size > length - offset) throw ValueError("buffer length < offset + size");
-    end.write(bytes.subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size.value_or(length - offset))));
+    end.write(
+        bytes.subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size.value_or(length - offset))));
 }
 
-inline void
-Connection::send_bytes(std::string_view text, std::ptrdiff_t offset, std::optional<std::ptrdiff_t> size) {
+inline void Connection::send_bytes(std::string_view text, std::ptrdiff_t offset, std::optional<std::ptrdiff_t> size) {
     send_bytes(std::as_bytes(std::span(text)), offset, size);
 }
 
@@ -320,8 +320,9 @@ struct Listener::state {
             detail::unique_handle const probe(platform::connect_to(where, connecting));
             if (connecting == std::errc::connection_refused) {
                 throw OSError(
-                    error, "Listener: " + address.to_string() +
-                               " was left behind by a process that no longer listens there; remove it");
+                    error,
+                    "Listener: " + address.to_string() +
+                        " was left behind by a process that no longer listens there; remove it");
             }
         }
         if (error) throw OSError(error, "Listener: " + address.to_string());

@@ -208,7 +208,8 @@ inline std::uint64_t connection_state::read_size(platform::deadline until, messa
     bool begun = false;
     try {
         return read_frame_header([&](std::span<std::byte> place) {
-            std::size_t const count = read_some(place, until, begun ? nullptr : handles); // handles come with the first byte
+            std::size_t const count =
+                read_some(place, until, begun ? nullptr : handles); // handles come with the first byte
             begun = true;
             return count;
         });

@@ -111,7 +111,8 @@ void deliver(Channel& channel, byte_view key, bool require_sha256) {
     }
     try {
         channel.send(bytes_of(failure_tag));
-    } catch (OSError const&) {} // it has gone already
+    } catch (OSError const&) {
+    } // it has gone already
     throw AuthenticationError("digest received was wrong");
 }
 
@@ -119,7 +120,8 @@ template <class Channel>
 void answer(Channel& channel, byte_view key, bool require_sha256) {
     byte_vector const message = channel.receive(longest_message);
     if (!begins_with(message, challenge_tag)) {
-        throw AuthenticationError("protocol error, expected challenge: the other end uses no key, or is no such connection");
+        throw AuthenticationError(
+            "protocol error, expected challenge: the other end uses no key, or is no such connection");
     }
     channel.send(create_response(key, byte_view(message).subspan(challenge_tag.size()), require_sha256));
     if (!is(channel.receive(longest_message), welcome_tag)) throw AuthenticationError("digest sent was rejected");

@@ -29,8 +29,7 @@ struct socket_address {
 
 /// A socket that listens; `bound` is where it really is: port 0 becomes the one that the system chose. Errors: as bind
 /// and listen, filename_too_long, and host_unreachable for a host that nobody knows.
-inline native_handle
-listen_at(socket_address const& where, int backlog, socket_address& bound, std::error_code& error);
+inline native_handle listen_at(socket_address const& where, int backlog, socket_address& bound, std::error_code& error);
 
 /// Waits for a connection. The peer of a local socket has no name.
 inline native_handle accept_connection(native_handle listener, socket_address& peer, std::error_code& error);

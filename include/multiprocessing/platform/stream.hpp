@@ -35,7 +35,10 @@ struct stream_part {
 
 /// Reads what is there, at least one byte, at most bytes.size().
 inline stream_part read_stream(
-    native_handle stream, std::span<std::byte> bytes, std::span<native_handle> handles, std::error_code& error) noexcept;
+    native_handle stream,
+    std::span<std::byte> bytes,
+    std::span<native_handle> handles,
+    std::error_code& error) noexcept;
 
 /// Where handles do not travel beside the bytes: a number by which another process can get a duplicate, once. It keeps
 /// something open until then, or until this process ends.
