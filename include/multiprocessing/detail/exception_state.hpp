@@ -153,66 +153,92 @@ struct exception_kind {
     }
 };
 
+/// Throwing makes the compiler work less than std::make_exception_ptr does.
 template <class E>
-inline constexpr exception_kind kind_of{
-    &typeid(E),
-    &typeid(remote<E>),
-    [](output_archive& archive, std::exception_ptr const& exception) {
-        try {
-            std::rethrow_exception(exception);
-        } catch (E const& e) {
-            return save_state(archive, e);
-        } catch (...) {
-            return false; // another type with the same readable name
-        }
-    },
-    [](input_archive& archive, RemoteError::Details const& details) {
-        E original = load_state<E>(archive, details.message);
-        archive.expect_end();
-        return std::make_exception_ptr(remote<E>(std::move(original), details));
-    }};
+std::exception_ptr arrived(E original, RemoteError::Details const& details) {
+    try {
+        throw remote<E>(std::move(original), details);
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
+template <class E>
+bool save_by_type(output_archive& archive, std::exception_ptr const& exception) {
+    try {
+        std::rethrow_exception(exception);
+    } catch (E const& e) {
+        return save_state(archive, e);
+    } catch (...) {
+        return false; // another type with the same readable name
+    }
+}
+template <class E>
+std::exception_ptr load_by_type(input_archive& archive, RemoteError::Details const& details) {
+    E original = load_state<E>(archive, details.message);
+    archive.expect_end();
+    return arrived(std::move(original), details);
+}
+
+inline bool save_nothing(output_archive&, std::exception_ptr const&) { return true; }
+template <class E>
+std::exception_ptr load_text(input_archive&, RemoteError::Details const& details) {
+    return arrived(E(details.message), details);
+}
+template <class E>
+std::exception_ptr load_nothing(input_archive&, RemoteError::Details const& details) {
+    return arrived(E(), details);
+}
+
+template <class E>
+inline constexpr exception_kind kind_of{&typeid(E), &typeid(remote<E>), save_by_type<E>, load_by_type<E>};
+// The same for types that are known to have no more than a text, or nothing; they cost the compiler less.
+template <class E>
+inline constexpr exception_kind kind_with_text{&typeid(E), &typeid(remote<E>), save_nothing, load_text<E>};
+template <class E>
+inline constexpr exception_kind kind_without_state{&typeid(E), &typeid(remote<E>), save_nothing, load_nothing<E>};
 
 inline constexpr exception_kind const* known_exceptions[] = {
     // std
-    &kind_of<std::exception>,
-    &kind_of<std::logic_error>,
-    &kind_of<std::invalid_argument>,
-    &kind_of<std::domain_error>,
-    &kind_of<std::length_error>,
-    &kind_of<std::out_of_range>,
-    &kind_of<std::runtime_error>,
-    &kind_of<std::range_error>,
-    &kind_of<std::overflow_error>,
-    &kind_of<std::underflow_error>,
+    &kind_without_state<std::exception>,
+    &kind_with_text<std::logic_error>,
+    &kind_with_text<std::invalid_argument>,
+    &kind_with_text<std::domain_error>,
+    &kind_with_text<std::length_error>,
+    &kind_with_text<std::out_of_range>,
+    &kind_with_text<std::runtime_error>,
+    &kind_with_text<std::range_error>,
+    &kind_with_text<std::overflow_error>,
+    &kind_with_text<std::underflow_error>,
     &kind_of<std::system_error>,
-    &kind_of<std::bad_alloc>,
-    &kind_of<std::bad_array_new_length>,
-    &kind_of<std::bad_cast>,
-    &kind_of<std::bad_typeid>,
-    &kind_of<std::bad_exception>,
-    &kind_of<std::bad_function_call>,
-    &kind_of<std::bad_optional_access>,
-    &kind_of<std::bad_variant_access>,
-    &kind_of<std::bad_weak_ptr>,
+    &kind_without_state<std::bad_alloc>,
+    &kind_without_state<std::bad_array_new_length>,
+    &kind_without_state<std::bad_cast>,
+    &kind_without_state<std::bad_typeid>,
+    &kind_without_state<std::bad_exception>,
+    &kind_without_state<std::bad_function_call>,
+    &kind_without_state<std::bad_optional_access>,
+    &kind_without_state<std::bad_variant_access>,
+    &kind_without_state<std::bad_weak_ptr>,
     // errors.hpp
-    &kind_of<ValueError>,
-    &kind_of<TypeError>,
-    &kind_of<AssertionError>,
-    &kind_of<RuntimeError>,
-    &kind_of<NotImplementedError>,
+    &kind_with_text<ValueError>,
+    &kind_with_text<TypeError>,
+    &kind_with_text<AssertionError>,
+    &kind_with_text<RuntimeError>,
+    &kind_with_text<NotImplementedError>,
     &kind_of<OSError>,
-    &kind_of<EOFError>,
-    &kind_of<PicklingError>,
-    &kind_of<Empty>,
-    &kind_of<Full>,
-    &kind_of<BrokenBarrierError>,
-    &kind_of<ProcessError>,
-    &kind_of<TimeoutError>,
+    &kind_with_text<EOFError>,
+    &kind_with_text<PicklingError>,
+    &kind_without_state<Empty>,
+    &kind_without_state<Full>,
+    &kind_without_state<BrokenBarrierError>,
+    &kind_with_text<ProcessError>,
+    &kind_with_text<TimeoutError>,
     &kind_of<BufferTooShort>,
-    &kind_of<AuthenticationError>,
-    &kind_of<OwnerDiedError>,
+    &kind_with_text<AuthenticationError>,
+    &kind_with_text<OwnerDiedError>,
     &kind_of<MaybeEncodingError>,
-    &kind_of<futures::BrokenProcessPool>,
+    &kind_with_text<futures::BrokenProcessPool>,
     &kind_of<WorkerDiedError>};
 
 /// The types that the user registered: a list that only grows. It has no lock, because a lock that another thread holds
