@@ -1,8 +1,11 @@
 #pragma once
 
+#include <multiprocessing/detail/exceptions.hpp>
 #include <multiprocessing/platform/handle_passing.hpp>
 #include <multiprocessing/spawn.hpp>
 
+#include <cstdio>
+#include <exception>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -10,7 +13,7 @@
 namespace multiprocessing::inline v0 {
 
 /// Functions that the fork server calls once when it starts: what they load is there in every child from the beginning.
-/// Has no effect on a server that runs already.
+/// Has no effect on a server that runs already. One that throws is reported on standard error, no more.
 ///
 /// Python: `multiprocessing.set_forkserver_preload(module_names)`.
 inline void set_forkserver_preload(std::vector<void (*)()> functions);
@@ -172,7 +175,12 @@ inline void fork_server::serve(launch_record& record, std::vector<platform::nati
         input_archive archive({memory.at(record.message), static_cast<std::size_t>(record.message_size)});
         auto& hello = *memory.at<greeting>(archive.make<arena_offset>());
         for (auto const& place : archive.make<std::vector<platform::module_place>>()) {
-            reinterpret_cast<void (*)()>(const_cast<void*>(code_at(place)))();
+            try {
+                reinterpret_cast<void (*)()>(const_cast<void*>(code_at(place)))();
+            } catch (...) { // a hint, not a condition
+                auto const text = describe_exception(std::current_exception());
+                std::fprintf(stderr, "multiprocessing: a function to preload failed:\n%s\n", text.c_str());
+            }
         }
         flush_standard_streams(); // or every child would write it again
         hello.server.store(participant::self().word(), std::memory_order_release);

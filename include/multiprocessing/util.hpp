@@ -77,6 +77,8 @@ public:
         after_fork_.push_back(std::move(function));
     }
 
+    /// Held over a fork, so that the child finds the lists whole.
+    [[nodiscard]] std::unique_lock<std::mutex> hold() { return std::unique_lock(mutex_); }
     /// Runs the exit functions; one that throws is reported and does not keep the others from running.
     void run_exit() noexcept {
         for (;;) {

@@ -156,6 +156,8 @@ public:
 
     /// At the end of this process: terminates daemons, waits for all.
     void finish() noexcept;
+    /// Held over a fork, so that the child finds the list whole.
+    [[nodiscard]] std::unique_lock<std::mutex> hold() { return std::unique_lock(mutex_); }
     /// In a forked child: these are its siblings.
     void begin_child() noexcept;
 

@@ -255,6 +255,8 @@ inline void Process::start_forked() {
     auto const parent = detail::participant::self();
     detail::flush_standard_streams();
     auto& objects = detail::known_objects::instance();
+    auto siblings = detail::children::instance().hold();
+    auto hooks = detail::hooks::instance().hold();
     objects.before_fork();
     std::error_code error;
     auto const process = platform::fork_process(error);
@@ -276,6 +278,8 @@ inline void Process::start_forked() {
         bootstrap(*record);
     }
     objects.after_fork();
+    hooks.unlock();
+    siblings.unlock();
     child->started(process);
     child_ = child;
     detail::children::instance().add(std::move(child));
