@@ -6,7 +6,10 @@
 #include "support/board.hpp"
 #include "support/catch.hpp"
 
+#include <array>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -322,7 +325,7 @@ TEST_CASE("every kind of item arrives as it was") {
     CHECK(*pointers.get() == 5);
 
     mp::Queue<std::string> strings; // in the slot, at its limit, and in a block
-    for (std::size_t size : {0, 1, 247, 248, 249, 1000, 300'000}) {
+    for (std::size_t const size : {0U, 1U, 247U, 248U, 249U, 1000U, 300'000U}) {
         strings.put(std::string(size, 'x'));
         CHECK(strings.get() == std::string(size, 'x'));
     }
