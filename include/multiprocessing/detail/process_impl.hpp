@@ -275,6 +275,7 @@ inline void Process::start_forked() {
         state.parent_name = current_process().name();
         state.parent_pid = parent_pid_;
         state.parent = parent.word();
+        state.start_method = StartMethod::fork;
         bootstrap(*record);
     }
     objects.after_fork();
@@ -302,7 +303,7 @@ inline void Process::start_elsewhere(StartMethod method) {
         archive.carry_handles(&handles);
         archive << name() << current_process().name() << platform::current_process_id()
                 << detail::participant::self().word() << identity_ << daemon() << authkey_
-                << state.start_method.value_or(method) << state.executable << factory();
+                << method << state.executable << factory();
         save(archive);
     }
     auto [ours, childs] = detail::make_lifeline();
