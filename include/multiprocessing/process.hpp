@@ -10,6 +10,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -223,6 +224,9 @@ private:
     detail::entry_id factory() const override;
     void save(detail::output_archive& archive) const override;
     static std::unique_ptr<Process> make(detail::input_archive& archive);
+
+    // A member of Derived must not hide in the padding at the end: its presence is seen from the size.
+    [[maybe_unused]] std::uint64_t no_padding_ = 0;
 };
 
 /// The process in which this is called: a child's own Process, or an object that stands for the first process.
