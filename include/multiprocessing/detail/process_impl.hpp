@@ -253,6 +253,7 @@ inline void Process::start_forked() {
     child->name = name();
     child->daemon = daemon();
     auto const parent = detail::participant::self();
+    std::string const& parent_name = current_process().name(); // here, so that not every child makes the object
     detail::flush_standard_streams();
     auto& objects = detail::known_objects::instance();
     auto siblings = detail::children::instance().hold();
@@ -272,7 +273,7 @@ inline void Process::start_forked() {
         child->abandon();
         platform::die_with(childs.release(), error);
         auto& state = detail::process_state::instance();
-        state.parent_name = current_process().name();
+        state.parent_name = parent_name;
         state.parent_pid = parent_pid_;
         state.parent = parent.word();
         state.start_method = StartMethod::fork;
