@@ -188,11 +188,22 @@ bool message_queue::put_message(short_participant self, Write const& write, plat
         if (until == platform::deadline::min()) return false;
         // Readers wake writers only now and then, so writers look for themselves, less and less often.
         platform::clock::duration nap = std::chrono::milliseconds(1);
+        // Writer and reader of a full ring work on the same slot and take its cache line from each other at every step. It
+        // is faster to let the reader get ahead first, as long as that does not take long.
+        unsigned patience = 100;
+        std::uint64_t const lead = std::min<std::uint64_t>(maxsize_ / 4, 64);
+        auto const patient_attempt = [&] {
+            if (!grows_ && lead > 1 && patience != 0 && !ring(0).has_room_for(lead, limit_)) {
+                --patience;
+                return false;
+            }
+            return attempt();
+        };
         auto const before_sleep = [&] {
             if (repair(self)) return platform::clock::duration(0);
             return std::exchange(nap, std::min<platform::clock::duration>(2 * nap, longest_nap));
         };
-        if (!not_full_.await(attempt, until, before_sleep)) return false;
+        if (!not_full_.await(patient_attempt, until, before_sleep)) return false;
         break;
     }
     not_empty_.notify_one();

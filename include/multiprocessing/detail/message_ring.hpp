@@ -158,6 +158,13 @@ public:
     bool repair_head() noexcept;
     bool repair_tail(short_participant self) noexcept;
 
+    /// Whether there is room for so many messages at least. Looks only at the slot of the one that has to be read for it.
+    bool has_room_for(std::uint64_t count, std::uint64_t limit) noexcept {
+        std::uint64_t const end = tail_.load(std::memory_order_acquire) + count;
+        std::uint64_t const most = limit != 0 ? limit : capacity();
+        return end <= most || has_reader(end - most - 1);
+    }
+
     /// Messages, counted as one by those that are put and taken meanwhile.
     std::size_t size() const noexcept {
         std::uint64_t const head = head_.load(std::memory_order_acquire);
@@ -191,15 +198,13 @@ private:
         counter.compare_exchange_strong(number, number + 1, std::memory_order_acq_rel, std::memory_order_relaxed);
     }
     bool has_reader(std::uint64_t number) noexcept;
-    bool has_room(std::uint64_t tail, std::uint64_t limit) noexcept;
 
     // Two cache lines each: processors fetch them in pairs.
     unsigned power_;
     std::size_t stride_;
     std::byte padding1_[128 - 2 * sizeof(std::size_t)];
     std::atomic<std::uint64_t> tail_{0}; // the next message to be written
-    std::atomic<std::uint64_t> known_head_{0}; // where writers have seen the head
-    std::byte padding2_[128 - 2 * sizeof(std::uint64_t)];
+    std::byte padding2_[128 - sizeof(std::uint64_t)];
     std::atomic<std::uint64_t> head_{0}; // the next message to be read
     std::byte padding3_[128 - sizeof(std::uint64_t)];
 };
@@ -230,7 +235,7 @@ message_ring::try_put(std::uint64_t limit, short_participant self, Write const& 
         message_slot& place = slot(number);
         slot_word const word = load(place);
         if (word == slot_word(round, slot_state::free)) {
-            if (limit != 0 && !has_room(number, limit)) return outcome::blocked;
+            if (limit != 0 && number >= limit && !has_reader(number - limit)) return outcome::blocked;
             if (!swap(place, word, slot_word(round, slot_state::writing, self.value()))) continue;
             pass(tail_, number);
             write(place);
@@ -286,23 +291,6 @@ inline bool message_ring::has_reader(std::uint64_t number) noexcept {
     slot_word const word = load(slot(number));
     auto const ahead = word.ahead_of(round_of(number));
     return ahead > 0 || (ahead == 0 && word.state() == slot_state::reading);
-}
-
-/// Whether fewer than `limit` messages come before this one.
-inline bool message_ring::has_room(std::uint64_t tail, std::uint64_t limit) noexcept {
-    // A head that writers have seen before is too small, if anything; looking at the real one costs a cache miss.
-    auto const before = [&](std::uint64_t head) { return static_cast<std::int64_t>(tail - head); };
-    auto const most = static_cast<std::int64_t>(limit);
-    if (before(known_head_.load(std::memory_order_relaxed)) < most) return true;
-    for (;;) {
-        std::uint64_t const head = head_.load(std::memory_order_acquire);
-        if (before(head) < most) {
-            known_head_.store(head, std::memory_order_relaxed);
-            return true;
-        }
-        if (!has_reader(head)) return false;
-        pass(head_, head);
-    }
 }
 
 inline bool message_ring::repair_head() noexcept {
