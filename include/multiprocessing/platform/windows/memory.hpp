@@ -13,6 +13,9 @@ namespace platform::windows {
 /// multiples of 64 KiB.
 inline constexpr std::size_t segment_head = 65536;
 
+/// The system notes eight bytes for every page that is reserved: more address space than this costs too much memory.
+inline constexpr std::uint64_t segment_limit = std::uint64_t{1} << 34;
+
 } // namespace platform::windows
 
 std::size_t platform::page_size() noexcept {
@@ -25,17 +28,19 @@ std::size_t platform::page_size() noexcept {
 }
 
 platform::native_handle platform::create_segment(std::size_t size, std::error_code& error) noexcept {
-    std::uint64_t const total = std::uint64_t{size} + windows::segment_head;
-    HANDLE const segment = size == 0 ? nullptr
-                                     : ::CreateFileMappingW(
-                                           INVALID_HANDLE_VALUE,
-                                           nullptr,
-                                           PAGE_READWRITE | SEC_RESERVE,
-                                           static_cast<DWORD>(total >> 32),
-                                           static_cast<DWORD>(total),
-                                           nullptr);
-    error.clear();
-    if (segment == nullptr) error = size == 0 ? std::make_error_code(std::errc::invalid_argument) : last_error();
+    if (size == 0 || size > windows::segment_limit) {
+        error = std::make_error_code(size == 0 ? std::errc::invalid_argument : std::errc::not_enough_memory);
+        return invalid_handle;
+    }
+    std::uint64_t const total = size + windows::segment_head;
+    HANDLE const segment = ::CreateFileMappingW(
+        INVALID_HANDLE_VALUE,
+        nullptr,
+        PAGE_READWRITE | SEC_RESERVE,
+        static_cast<DWORD>(total >> 32),
+        static_cast<DWORD>(total),
+        nullptr);
+    error = segment == nullptr ? last_error() : std::error_code();
     return segment;
 }
 
