@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 #include <string>
 
 #if !defined(_WIN32)
@@ -72,6 +73,8 @@ run_hidden_case(std::string const& name, std::string const& redirections = {}, s
     Ended ended{code, without_banner(contents_of(output)), contents_of(errors)};
     std::remove(output.c_str());
     std::remove(errors.c_str());
+    if (count_of("No test cases matched", ended.output) + count_of("No tests ran", ended.output) != 0)
+        throw std::logic_error("there is no test case \"" + name + '"');
     return ended;
 }
 
