@@ -1,8 +1,8 @@
 // not on windows
 // A block of shared memory and a list in it that a Python program reads and changes: 24_shared_memory_python.py, which is
 // started here. Both know the names; nothing is copied. The argument is the path of the Python program.
-#include <multiprocessing/spawn.hpp>
 #include <multiprocessing/shareable_list.hpp>
+#include <multiprocessing/spawn.hpp>
 
 #include <cstdlib>
 #include <cstring>

@@ -188,10 +188,12 @@ TEST_CASE("several steps under one lock, and an exception in the middle of them"
     });
     CHECK(last == 7);
     CHECK(numbers.read([](auto const& all) { return all.front(); }) == 3);
-    CHECK_THROWS_AS(numbers.with_lock([](auto& all) {
-        all.push_back(8);
-        throw std::runtime_error("enough");
-    }), std::runtime_error);
+    CHECK_THROWS_AS(
+        numbers.with_lock([](auto& all) {
+            all.push_back(8);
+            throw std::runtime_error("enough");
+        }),
+        std::runtime_error);
     CHECK(numbers.values() == std::vector{3, 1, 2, 7, 8});
     CHECK_THROWS_AS(numbers.reserve(std::numeric_limits<std::size_t>::max() / 8), std::exception);
     CHECK_THROWS_AS(numbers.reserve(std::size_t{1} << 50), std::bad_alloc);

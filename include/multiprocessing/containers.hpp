@@ -2,12 +2,6 @@
 
 #include <multiprocessing/detail/shared_container.hpp>
 
-#include <boost/container/deque.hpp>
-#include <boost/container/map.hpp>
-#include <boost/container/set.hpp>
-#include <boost/container/vector.hpp>
-#include <boost/unordered_map.hpp>
-
 #include <cstddef>
 #include <initializer_list>
 #include <optional>
@@ -15,6 +9,12 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <boost/container/deque.hpp>
+#include <boost/container/map.hpp>
+#include <boost/container/set.hpp>
+#include <boost/container/vector.hpp>
+#include <boost/unordered_map.hpp>
 
 /// Containers in the memory that all processes share: what a Manager's list and dict are for, without a server.
 ///
@@ -123,8 +123,19 @@ protected:
     static auto look_up(C& all, argument<Key> key);
 };
 
-template <class Key, class Value>
-using shared_pair_allocator = arena_allocator<std::pair<stored<Key> const, stored<Value>>>;
+template <class T>
+using shared_vector = shared_sequence<T, boost::container::vector<stored<T>, arena_allocator<stored<T>>>>;
+template <class T>
+using shared_deque = shared_sequence<T, boost::container::deque<stored<T>, arena_allocator<stored<T>>>>;
+template <class K>
+using shared_set = shared_container<boost::container::set<stored<K>, shared_less, arena_allocator<stored<K>>>>;
+template <class K, class V>
+using shared_pairs = arena_allocator<std::pair<stored<K> const, stored<V>>>;
+template <class K, class V>
+using shared_map = shared_mapping<K, V, boost::container::map<stored<K>, stored<V>, shared_less, shared_pairs<K, V>>>;
+template <class K, class V>
+using shared_unordered_map =
+    shared_mapping<K, V, boost::unordered_map<stored<K>, stored<V>, shared_hash, shared_equal, shared_pairs<K, V>>>;
 
 } // namespace detail
 
@@ -132,10 +143,8 @@ namespace shared {
 
 /// An array that grows.
 template <class T>
-class vector : public detail::shared_sequence<
-                   T, boost::container::vector<detail::stored<T>, detail::arena_allocator<detail::stored<T>>>> {
-    using base =
-        detail::shared_sequence<T, boost::container::vector<detail::stored<T>, detail::arena_allocator<detail::stored<T>>>>;
+class vector : public detail::shared_vector<T> {
+    using base = detail::shared_vector<T>;
 
 public:
     using base::base;
@@ -152,10 +161,8 @@ public:
 
 /// A sequence that grows and shrinks at both ends. For work that processes hand each other: mp::Queue, which waits.
 template <class T>
-class deque : public detail::shared_sequence<
-                  T, boost::container::deque<detail::stored<T>, detail::arena_allocator<detail::stored<T>>>> {
-    using base =
-        detail::shared_sequence<T, boost::container::deque<detail::stored<T>, detail::arena_allocator<detail::stored<T>>>>;
+class deque : public detail::shared_deque<T> {
+    using base = detail::shared_deque<T>;
 
 public:
     using base::base;
@@ -190,26 +197,21 @@ private:
 
 /// Keys in their order, each with a value.
 template <class Key, class Value>
-class map : public detail::shared_mapping<Key, Value,
-                boost::container::map<detail::stored<Key>, detail::stored<Value>, detail::shared_less,
-                    detail::shared_pair_allocator<Key, Value>>> {
+class map : public detail::shared_map<Key, Value> {
 public:
     using map::shared_mapping::shared_mapping;
 };
 
 /// Keys in no order, each with a value. The key needs std::hash, with the same result in every process.
 template <class Key, class Value>
-class unordered_map : public detail::shared_mapping<Key, Value,
-                          boost::unordered_map<detail::stored<Key>, detail::stored<Value>, detail::shared_hash,
-                              detail::shared_equal, detail::shared_pair_allocator<Key, Value>>> {
+class unordered_map : public detail::shared_unordered_map<Key, Value> {
 public:
     using unordered_map::shared_mapping::shared_mapping;
 };
 
 /// Keys in their order.
 template <class Key>
-class set : public detail::shared_container<boost::container::set<detail::stored<Key>, detail::shared_less,
-                detail::arena_allocator<detail::stored<Key>>>> {
+class set : public detail::shared_set<Key> {
 public:
     using key_type = Key;
 

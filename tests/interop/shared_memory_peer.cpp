@@ -29,12 +29,31 @@ mp::ShareableList::Bytes bytes(std::string_view text) {
 
 // The same as in shared_memory.py.
 std::vector<Item> const everything{
-    std::int64_t{42}, 2.5, true, false, std::monostate(), std::string("hi"), std::string("exactly8"),
-    bytes(std::string_view("\x01\x00\xff", 3)), std::string(), std::numeric_limits<std::int64_t>::min(),
-    std::string("h\xc3\xa9llo"), bytes("12345678")};
+    std::int64_t{42},
+    2.5,
+    true,
+    false,
+    std::monostate(),
+    std::string("hi"),
+    std::string("exactly8"),
+    bytes(std::string_view("\x01\x00\xff", 3)),
+    std::string(),
+    std::numeric_limits<std::int64_t>::min(),
+    std::string("h\xc3\xa9llo"),
+    bytes("12345678")};
 std::vector<Item> const changed{
-    std::int64_t{-1}, true, 0.25, std::monostate(), std::int64_t{7}, std::string("bye"), std::string("shorter"),
-    bytes("\xfe"), std::string("was none"), std::int64_t{0}, bytes("bytes"), std::string("text")};
+    std::int64_t{-1},
+    true,
+    0.25,
+    std::monostate(),
+    std::int64_t{7},
+    std::string("bye"),
+    std::string("shorter"),
+    bytes("\xfe"),
+    std::string("was none"),
+    std::int64_t{0},
+    bytes("bytes"),
+    std::string("text")};
 
 void require_text(mp::SharedMemory const& block, std::string_view text) {
     require(block.size() >= text.size() && std::memcmp(block.data(), text.data(), text.size()) == 0, "the bytes");
@@ -47,12 +66,15 @@ void require_items(mp::ShareableList const& list, std::vector<Item> const& items
     }
 }
 
-void write(mp::SharedMemory const& block, std::string_view text) { std::memcpy(block.data(), text.data(), text.size()); }
+void write(mp::SharedMemory const& block, std::string_view text) {
+    std::memcpy(block.data(), text.data(), text.size());
+}
 
 void wait_for_the_other() {
     std::puts("ready");
     std::fflush(stdout);
-    while (std::getchar() != '\n') {}
+    while (std::getchar() != '\n') {
+    }
 }
 
 void create(std::string const& name, std::string const& list_name) {

@@ -20,9 +20,8 @@ std::size_t detail::shared_sequence<T, Container>::position(std::ptrdiff_t index
 
 template <class T, class Container>
 T detail::shared_sequence<T, Container>::at(std::ptrdiff_t index) const {
-    return this->read([&](Container const& all) -> T {
-        return shared_element<T>::load(all[position(index, all.size())]);
-    });
+    return this->read(
+        [&](Container const& all) -> T { return shared_element<T>::load(all[position(index, all.size())]); });
 }
 
 template <class T, class Container>
@@ -74,9 +73,8 @@ void detail::shared_sequence<T, Container>::insert(std::ptrdiff_t index, argumen
 
 template <class T, class Container>
 void detail::shared_sequence<T, Container>::erase(std::ptrdiff_t index) const {
-    this->with_lock([&](Container& all) {
-        all.erase(all.begin() + static_cast<std::ptrdiff_t>(position(index, all.size())));
-    });
+    this->with_lock(
+        [&](Container& all) { all.erase(all.begin() + static_cast<std::ptrdiff_t>(position(index, all.size()))); });
 }
 
 template <class T>

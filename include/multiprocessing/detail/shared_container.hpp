@@ -5,9 +5,6 @@
 #include <multiprocessing/detail/shared_object.hpp>
 #include <multiprocessing/errors.hpp>
 
-#include <boost/container/string.hpp>
-#include <boost/interprocess/offset_ptr.hpp>
-
 #include <atomic>
 #include <concepts>
 #include <cstddef>
@@ -19,6 +16,9 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+
+#include <boost/container/string.hpp>
+#include <boost/interprocess/offset_ptr.hpp>
 
 /// What the containers in shared memory have in common: memory from the arena, a lock, and the knowledge whether a change
 /// was interrupted by the death of its process.
@@ -63,10 +63,13 @@ using shared_string = boost::container::basic_string<char, std::char_traits<char
 /// How an element lies in shared memory, how it is passed, and how it comes out.
 template <class T>
 struct shared_element {
-    static_assert(!std::is_pointer_v<T>,
+    static_assert(
+        !std::is_pointer_v<T>,
         "multiprocessing: a pointer cannot be shared, because every process has other addresses");
-    static_assert(std::is_trivially_copyable_v<T>,
-        "multiprocessing: the elements of a shared container have to be trivially copyable (numbers, enumerations, structs "
+    static_assert(
+        std::is_trivially_copyable_v<T>,
+        "multiprocessing: the elements of a shared container have to be trivially copyable (numbers, enumerations, "
+        "structs "
         "and std::arrays of such) or std::string");
     using stored = T;
     using argument = T const&;
@@ -200,7 +203,9 @@ public:
     using container_type = Container;
 
     /// The number of elements.
-    std::size_t size() const { return read([](Container const& all) -> std::size_t { return all.size(); }); }
+    std::size_t size() const {
+        return read([](Container const& all) -> std::size_t { return all.size(); });
+    }
     bool empty() const { return size() == 0; }
     void clear() const {
         with_lock([](Container& all) { all.clear(); });
