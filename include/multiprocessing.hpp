@@ -4,6 +4,9 @@
 ///
 ///     #include <multiprocessing.hpp>
 ///     namespace mp = multiprocessing;
+///
+/// Whoever needs a part only, and fast compilation, includes that: <multiprocessing/pool.hpp>. The containers in shared
+/// memory have to be included by themselves, as they cost most: <multiprocessing/containers.hpp>.
 #include <multiprocessing/connection.hpp>
 #include <multiprocessing/context.hpp>
 #include <multiprocessing/errors.hpp>
@@ -11,6 +14,11 @@
 #include <multiprocessing/functional.hpp>
 #include <multiprocessing/pool.hpp>
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/queues.hpp>
 #include <multiprocessing/reduction.hpp>
+#include <multiprocessing/shareable_list.hpp>
+#include <multiprocessing/shared_memory.hpp>
+#include <multiprocessing/sharedctypes.hpp>
 #include <multiprocessing/spawn.hpp>
+#include <multiprocessing/synchronize.hpp>
 #include <multiprocessing/util.hpp>

@@ -271,5 +271,3 @@ void SharedMemory::serialize(Archive& archive, unsigned) {
 }
 
 } // namespace multiprocessing::inline v0
-
-#include <multiprocessing/shareable_list.hpp>
