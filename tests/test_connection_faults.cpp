@@ -1,5 +1,6 @@
 // not on windows
 #include <multiprocessing/connection.hpp>
+#include <multiprocessing/process.hpp>
 
 #include "support/catch.hpp"
 
@@ -297,4 +298,18 @@ TEST_CASE("signals do not disturb receiving, a huge send, waiting, and accepting
     });
     CHECK(listener.accept().recv<std::string>() == "welcome");
     client.join();
+}
+
+TEST_CASE("signals do not disturb the wait for a child") {
+    auto [a, b] = mp::Pipe();
+    mp::Process child([](mp::Connection end) { end.recv<int>(); }, b);
+    child.start();
+    Interrupter const interrupter(::pthread_self());
+    std::thread other([&end = a] {
+        Interrupter::await(3);
+        end.send(1);
+    });
+    child.join();
+    other.join();
+    CHECK(child.exitcode() == 0);
 }
