@@ -24,33 +24,42 @@ namespace multiprocessing::inline v0::detail {
 
 /// Plain items, one behind the other. They may be the user's own, if these lie in shared memory already.
 template <class T>
-struct array_input {
-    using item = T;
-    static T const& get(batch const& work, std::uint64_t i) noexcept {
-        return arena::instance().at<T>(work.input)[work.first + i];
-    }
+class array_input {
+public:
+    explicit array_input(batch const& work) noexcept
+        : items_(arena::instance().at<T>(work.input) + work.first) {}
+    T const& get(std::uint64_t i) const noexcept { return items_[i]; }
+
+private:
+    T const* items_;
 };
 
 /// Whole numbers that follow each other: only the first is kept.
 template <class T>
-struct sequence_input {
-    using item = T;
-    static T get(batch const& work, std::uint64_t i) noexcept {
-        return static_cast<T>(static_cast<std::make_unsigned_t<T>>(work.input_extra + work.first + i));
-    }
+class sequence_input {
+public:
+    explicit sequence_input(batch const& work) noexcept : first_(work.input_extra + work.first) {}
+    T get(std::uint64_t i) const noexcept { return static_cast<T>(static_cast<std::make_unsigned_t<T>>(first_ + i)); }
+
+private:
+    std::uint64_t first_;
 };
 
 /// Serialised items: a table of positions, one more than there are items, and behind it the bytes.
 template <class T>
-struct archived_input {
-    using item = T;
-    static T get(batch const& work, std::uint64_t i) {
-        arena& memory = arena::instance();
-        auto const* const position = memory.at<std::uint64_t>(work.input) + work.first + i;
-        input_archive archive({memory.at(work.input) + position[0], static_cast<std::size_t>(position[1] - position[0])});
+class archived_input {
+public:
+    explicit archived_input(batch const& work) noexcept : begin_(arena::instance().at(work.input)), first_(work.first) {}
+    T get(std::uint64_t i) const {
+        auto const* const position = reinterpret_cast<std::uint64_t const*>(begin_) + first_ + i;
+        input_archive archive({begin_ + position[0], static_cast<std::size_t>(position[1] - position[0])});
         archive.delivery_mode(delivery::many); // an item may be tried again
         return archive.make<T>();
     }
+
+private:
+    std::byte const* begin_;
+    std::uint64_t first_;
 };
 
 // ---- outputs: how result i is kept
@@ -61,17 +70,18 @@ struct no_output {
 
 template <class R>
 struct array_output {
-    explicit array_output(batch& work) noexcept : results(arena::instance().at<R>(work.output)) {}
-    void put(batch& work, std::uint64_t i, R const& result) noexcept {
-        std::memcpy(static_cast<void*>(results + work.first + i), std::addressof(result), sizeof(R));
+    explicit array_output(batch& work) noexcept : results(arena::instance().at<R>(work.output) + work.first) {}
+    void put(std::uint64_t i, R const& result) noexcept {
+        std::memcpy(static_cast<void*>(results + i), std::addressof(result), sizeof(R));
     }
     R* results;
 };
 
 template <class R>
 struct archived_output {
-    explicit archived_output(batch& work) noexcept : sink(work) {}
-    void put(batch& work, std::uint64_t i, R const& result) {
+    explicit archived_output(batch& work) noexcept
+        : sink(work), positions(arena::instance().at<std::atomic<arena_offset>>(work.output) + work.first) {}
+    void put(std::uint64_t i, R const& result) {
         sink.begin_result();
         try {
             output_archive archive(sink);
@@ -83,10 +93,10 @@ struct archived_output {
             sink.drop_result();
             throw MaybeEncodingError(error.what(), readable_name<R>());
         }
-        arena::instance().at<std::atomic<arena_offset>>(work.output)[work.first + i].store(
-            sink.end_result(), std::memory_order_release);
+        positions[i].store(sink.end_result(), std::memory_order_release);
     }
     result_sink sink;
+    std::atomic<arena_offset>* positions;
 };
 
 /// Plain results lie in an array. bool is one of them, although the archive does not copy it blindly.
@@ -165,6 +175,7 @@ void work_on(batch& work, batch_worker& worker) {
     } catch (...) {
         broken = std::current_exception();
     }
+    Input const input(work);
     typename output_for<Result>::type output(work);
     for (; next; next = worker.next(work)) {
         for (std::uint64_t i = next->begin; i < next->end; ++i) {
@@ -175,9 +186,9 @@ void work_on(batch& work, batch_worker& worker) {
             }
             try {
                 if constexpr (std::is_void_v<Result>) {
-                    Call::call(callable->callable, Input::get(work, i));
+                    Call::call(callable->callable, input.get(i));
                 } else {
-                    output.put(work, i, Call::call(callable->callable, Input::get(work, i)));
+                    output.put(i, Call::call(callable->callable, input.get(i)));
                 }
             } catch (SystemExit const&) {
                 throw; // the worker ends, and that costs this item
