@@ -97,7 +97,8 @@ public:
     Loan<detail::loan_element<T>> loan(std::size_t count)
         requires detail::is_lendable<T>
     {
-        return Loan<detail::loan_element<T>>(count);
+        using result = Loan<detail::loan_element<T>>;
+        return result(typename result::of_queue{}, count);
     }
     void put(Loan<detail::loan_element<T>>&& loan, bool block = true, Timeout timeout = {})
         requires detail::is_lendable<T>;

@@ -60,7 +60,8 @@ private:
     template <class T>
     friend class Queue;
 
-    explicit Loan(std::size_t count) : message_(bytes_for(count)), size_(count) {
+    struct of_queue {}; // so that no braced list looks like a Loan
+    Loan(of_queue, std::size_t count) : message_(bytes_for(count)), size_(count) {
         std::uint64_t const stored = count;
         std::memcpy(message_.content(), &stored, sizeof stored); // as the archive writes a vector
     }

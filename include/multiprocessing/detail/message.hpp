@@ -56,7 +56,7 @@ public:
             slot.set_block(size(), {block_.release(), block_size});
         } else {
             slot.set_inline(size());
-            std::memcpy(slot.message(), small_, size());
+            if (size() != 0) std::memcpy(slot.message(), begin_, size());
         }
     }
 

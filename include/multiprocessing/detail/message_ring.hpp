@@ -202,11 +202,11 @@ private:
     // Two cache lines each: processors fetch them in pairs.
     unsigned power_;
     std::size_t stride_;
-    std::byte padding1_[128 - 2 * sizeof(std::size_t)];
+    [[maybe_unused]] std::byte padding1_[128 - 2 * sizeof(std::size_t)];
     std::atomic<std::uint64_t> tail_{0}; // the next message to be written
-    std::byte padding2_[128 - sizeof(std::uint64_t)];
+    [[maybe_unused]] std::byte padding2_[128 - sizeof(std::uint64_t)];
     std::atomic<std::uint64_t> head_{0}; // the next message to be read
-    std::byte padding3_[128 - sizeof(std::uint64_t)];
+    [[maybe_unused]] std::byte padding3_[128 - sizeof(std::uint64_t)];
 };
 
 // ---- implementation
