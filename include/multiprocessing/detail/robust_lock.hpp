@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 /// The lock in shared memory that all others are made of, and that does not stay locked when its holder is killed.
 namespace multiprocessing::inline v0::detail {
@@ -51,6 +52,10 @@ public:
     std::uint32_t depth() const noexcept { return depth_; }
     void depth(std::uint32_t depth) noexcept { depth_ = depth; }
 
+    /// For the holder: whoever sleeps on `word` is woken when the lock is unlocked, since he needs it. The word begins a
+    /// block of the arena; it may be gone by then.
+    void wake_at_unlock(std::atomic<std::uint32_t>& word) noexcept;
+
     /// For who inherited it: unlocks, and throws OwnerDiedError.
     [[noreturn]] void give_up_and_throw();
     /// For who keeps what he inherited.
@@ -67,6 +72,7 @@ private:
     static std::uint64_t find_this_holder();
     static std::uint32_t word_of(std::uint64_t holder) noexcept { return static_cast<std::uint32_t>(holder >> 32); }
     static participant owner_of(std::uint32_t word) noexcept;
+    static void wake(std::uint32_t sleeper) noexcept;
     bool try_to_take(std::uint32_t word) noexcept;
     locking lock_slowly(std::uint32_t self, platform::deadline until);
 
@@ -74,6 +80,7 @@ private:
     std::uint32_t depth_ = 0;
     std::atomic<std::uint64_t> holder_{0}; // process and thread, 0 again before the word is unlocked
     std::uint32_t deceased_ = 0;           // process id of the last owner that died
+    std::uint32_t sleeper_ = 0;            // the block of who is to be woken
 };
 
 // ---- implementation
@@ -218,10 +225,22 @@ inline locking robust_lock::lock_slowly(std::uint32_t self, platform::deadline u
 
 inline bool robust_lock::unlock() noexcept {
     holder_.store(0, std::memory_order_relaxed);
+    std::uint32_t const sleeper = std::exchange(sleeper_, 0);
     std::uint32_t const before = word_.exchange(0, std::memory_order_release);
     // A process that is killed before it wakes a sleeper costs that one the rest of its nap.
     if ((before & sleepers) != 0) platform::unpark(word_, 1);
+    if (sleeper != 0) [[unlikely]]
+        wake(sleeper);
     return before != 0;
+}
+
+inline void robust_lock::wake_at_unlock(std::atomic<std::uint32_t>& word) noexcept {
+    if (sleeper_ != 0) wake(sleeper_);
+    sleeper_ = static_cast<std::uint32_t>(arena::instance().offset_of(&word) / arena_alignment);
+}
+
+inline void robust_lock::wake(std::uint32_t sleeper) noexcept {
+    platform::unpark(*arena::instance().at<std::atomic<std::uint32_t>>(sleeper * arena_offset{arena_alignment}), 1);
 }
 
 inline bool robust_lock::unlock_once() {

@@ -252,7 +252,7 @@ inline bool Condition::wait_until(platform::deadline until) const {
     lock_->unlock();
     auto const how = wait_unlocked(self, until);
     lock_->depth(depth);
-    bool const notified = self.notified.load(std::memory_order_relaxed) != 0;
+    bool const notified = self.notified();
     waiting_->leave(self);
     if (how == detail::locking::inherited) throw lock_->owner_died();
     return notified;
@@ -260,13 +260,13 @@ inline bool Condition::wait_until(platform::deadline until) const {
 
 /// Returns with the lock held.
 inline detail::locking Condition::wait_unlocked(detail::wait_list::waiter& self, platform::deadline until) const {
-    while (!self.await(std::min(until, platform::clock::now() + detail::longest_nap))) {
+    while (!self.await(until)) {
         if (platform::clock::now() >= until) break;
         // A nap is over. Perhaps somebody was notified, and died.
         auto const how = lock_->lock(platform::deadline::min());
         if (how == detail::locking::inherited) return how;
         if (how == detail::locking::timed_out) continue;
-        waiting_->notify(0);
+        waiting_->notify(0, *lock_);
         lock_->unlock();
     }
     return lock_->lock();
@@ -285,7 +285,7 @@ auto Condition::wait_for(Predicate&& predicate, Timeout timeout) const -> std::i
 
 inline void Condition::notify(std::ptrdiff_t n) const {
     if (!lock_->is_mine()) throw AssertionError("lock is not owned");
-    if (n > 0) waiting_->notify(static_cast<std::size_t>(n));
+    if (n > 0) waiting_->notify(static_cast<std::size_t>(n), *lock_);
 }
 
 inline void Condition::notify_all() const { notify(PTRDIFF_MAX); }

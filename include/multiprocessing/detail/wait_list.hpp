@@ -2,8 +2,10 @@
 
 #include <multiprocessing/detail/arena.hpp>
 #include <multiprocessing/detail/participants.hpp>
+#include <multiprocessing/detail/robust_lock.hpp>
 #include <multiprocessing/detail/waiting.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -17,16 +19,19 @@ namespace multiprocessing::inline v0::detail {
 
 class wait_list {
 public:
-    struct waiter {
-        std::atomic<arena_offset> next;
-        std::uint64_t process; // participant
-        std::atomic<std::uint32_t> notified;
-        event_count called;
+    class waiter {
+    public:
+        /// Blocks until it is notified, at most until the deadline and not longer than a nap.
+        bool await(platform::deadline until) noexcept;
+        bool notified() const noexcept { return state_.load(std::memory_order_acquire) == told; }
 
-        /// Blocks until it is notified, at most until the deadline.
-        bool await(platform::deadline until) {
-            return called.await([this] { return notified.load(std::memory_order_acquire) != 0; }, until);
-        }
+    private:
+        friend class wait_list;
+        enum : std::uint32_t { awake, asleep, told };
+
+        std::atomic<std::uint32_t> state_{awake};
+        std::atomic<arena_offset> next_{0};
+        participant process_;
     };
 
     wait_list() = default;
@@ -41,7 +46,8 @@ public:
     /// Takes it out.
     void leave(waiter& one) noexcept;
     /// Notifies the first `count` of those that wait and live; beforehand, what the dead cannot use any more is given on.
-    void notify(std::size_t count) noexcept;
+    /// They wake when `lock`, which they need, is unlocked.
+    void notify(std::size_t count, robust_lock& lock) noexcept;
     /// How many have not been notified; the dead count until somebody notifies.
     std::size_t size() const noexcept;
 
@@ -53,20 +59,31 @@ private:
 
 // ---- implementation
 
+inline bool wait_list::waiter::await(platform::deadline until) noexcept {
+    if (notified()) return true;
+    if (until == platform::deadline::min()) return false;
+    auto& experience = spin_experience::of_this_thread();
+    if (experience.should_spin() && experience.spin([this]() noexcept { return notified(); })) return true;
+    std::uint32_t state = awake;
+    if (!state_.compare_exchange_strong(state, asleep, std::memory_order_acq_rel) && state == told) return true;
+    platform::park(state_, asleep, std::min(until, platform::clock::now() + longest_nap));
+    return notified();
+}
+
 inline wait_list::~wait_list() {
     for (arena_offset next = first_.load(std::memory_order_relaxed); next != 0;) { // the dead
         waiter& one = at(next);
-        next = one.next.load(std::memory_order_relaxed);
+        next = one.next_.load(std::memory_order_relaxed);
         arena::instance().destroy(&one);
     }
 }
 
 inline wait_list::waiter& wait_list::enter() {
-    auto const self = participant::self().word();
+    auto const self = participant::self();
     waiter* const mine = arena::instance().create<waiter>();
-    mine->process = self;
+    mine->process_ = self;
     std::atomic<arena_offset>* link = &first_;
-    while (arena_offset const next = link->load(std::memory_order_relaxed)) link = &at(next).next;
+    while (arena_offset const next = link->load(std::memory_order_relaxed)) link = &at(next).next_;
     link->store(arena::instance().offset_of(mine), std::memory_order_release);
     return *mine;
 }
@@ -76,32 +93,33 @@ inline void wait_list::leave(waiter& one) noexcept {
     std::atomic<arena_offset>* link = &first_;
     while (arena_offset const next = link->load(std::memory_order_relaxed)) {
         if (next == position) {
-            link->store(one.next.load(std::memory_order_relaxed), std::memory_order_release);
+            link->store(one.next_.load(std::memory_order_relaxed), std::memory_order_release);
             arena::instance().destroy(&one);
             return;
         }
-        link = &at(next).next;
+        link = &at(next).next_;
     }
 }
 
-inline void wait_list::notify(std::size_t count) noexcept {
+inline void wait_list::notify(std::size_t count, robust_lock& lock) noexcept {
     std::atomic<arena_offset>* link = &first_;
     while (arena_offset const next = link->load(std::memory_order_relaxed)) {
         waiter& one = at(next);
-        bool const notified = one.notified.load(std::memory_order_relaxed) != 0; // those stand in front
+        bool const notified = one.notified(); // those stand in front
         if (count == 0 && !notified) return;
-        if (!participant(one.process).is_alive()) {
+        if (!one.process_.is_alive()) {
             if (notified) ++count;
-            link->store(one.next.load(std::memory_order_relaxed), std::memory_order_release);
+            link->store(one.next_.load(std::memory_order_relaxed), std::memory_order_release);
             arena::instance().destroy(&one);
             continue;
         }
         if (!notified) {
             --count;
-            one.notified.store(1, std::memory_order_release);
-            one.called.notify_one();
+            if (one.state_.exchange(waiter::told, std::memory_order_acq_rel) == waiter::asleep) {
+                lock.wake_at_unlock(one.state_);
+            }
         }
-        link = &one.next;
+        link = &one.next_;
     }
 }
 
@@ -109,8 +127,8 @@ inline std::size_t wait_list::size() const noexcept {
     std::size_t count = 0;
     for (arena_offset next = first_.load(std::memory_order_relaxed); next != 0;) {
         waiter const& one = at(next);
-        if (one.notified.load(std::memory_order_relaxed) == 0) ++count;
-        next = one.next.load(std::memory_order_relaxed);
+        if (!one.notified()) ++count;
+        next = one.next_.load(std::memory_order_relaxed);
     }
     return count;
 }
