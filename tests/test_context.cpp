@@ -79,6 +79,7 @@ TEST_CASE_METHOD(Unfixed, "an unknown start method is an error and changes nothi
 
 TEST_CASE_METHOD(Unfixed, "the context of the program fixes the start method, others do not") {
     mp::get_context("spawn");
+    mp::freeze_support();
     CHECK(mp::get_start_method(true) == std::nullopt);
     CHECK(mp::get_context().get_start_method() == mp::get_all_start_methods().front());
     CHECK(mp::get_start_method(true) == mp::get_all_start_methods().front());
