@@ -311,6 +311,7 @@ TEST_CASE("a connection travels through another one, and works there") {
 }
 
 TEST_CASE("a connection in a message that is received as something else is closed") {
+    if (!mp::platform::handles_travel_beside_bytes) return; // there it stays open for as long as the sender runs
     auto [a, b] = mp::Pipe();
     auto [one, other] = mp::Pipe();
     auto const as_bytes = GENERATE(true, false);
