@@ -127,7 +127,11 @@ namespace bip = boost::interprocess;
 struct BoostQueue final : Transport {
     BoostQueue(std::size_t bytes, long limit)
         : name("queues-benchmark-" + std::to_string(::getpid()) + "-" + std::to_string(++made)),
-          queue(bip::create_only, name.c_str(), static_cast<std::size_t>(std::min(limit, (64L << 20) / static_cast<long>(bytes))), bytes),
+          queue(
+              bip::create_only,
+              name.c_str(),
+              static_cast<std::size_t>(std::min(limit, (64L << 20) / static_cast<long>(bytes))),
+              bytes),
           size(bytes), buffer(bytes) {
         bip::message_queue::remove(name.c_str());
     }
@@ -159,9 +163,7 @@ pid_t run(Function function) {
     return pid;
 }
 
-double now() {
-    return static_cast<double>(std::chrono::steady_clock::now().time_since_epoch().count());
-}
+double now() { return static_cast<double>(std::chrono::steady_clock::now().time_since_epoch().count()); }
 
 /// All start together, and the clock runs from then until the last has ended.
 template <class Function>
@@ -227,7 +229,12 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-void compare(char const* peer, Case const& c, int rounds, std::function<double()> const& ours, std::function<double()> const& theirs) {
+void compare(
+    char const* peer,
+    Case const& c,
+    int rounds,
+    std::function<double()> const& ours,
+    std::function<double()> const& theirs) {
     if (std::string_view(c.name).find(only_case) == std::string_view::npos) return;
     if (std::string_view(peer).find(only_peer) == std::string_view::npos) return;
     std::vector<double> our_times, their_times, ratios;
@@ -241,32 +248,41 @@ void compare(char const* peer, Case const& c, int rounds, std::function<double()
         their_times.push_back(b);
         ratios.push_back(b / a);
     }
-    std::printf("  %-22s %-20s %10.0f %12.0f %8.2f\n", c.name, peer, median(our_times), median(their_times), median(ratios));
+    std::printf(
+        "  %-22s %-20s %10.0f %12.0f %8.2f\n", c.name, peer, median(our_times), median(their_times), median(ratios));
     std::fflush(stdout);
 }
 
 /// CPython measures itself.
 double python(Case const& c, long limit) {
     char script[2000];
-    std::snprintf(script, sizeof script,
-                  "import multiprocessing as m, time\n"
-                  "c=m.get_context('fork')\n"
-                  "n,p,k,x=%ld,%d,%d,bytes(%zu)\n"
-                  "q,r=c.Queue(%ld),c.Queue(%ld)\n"
-                  "def put(n):\n"
-                  "    for i in range(n): q.put(x)\n"
-                  "def get(n):\n"
-                  "    for i in range(n): q.get()\n"
-                  "def echo(n):\n"
-                  "    for i in range(n): r.put(q.get())\n"
-                  "ps=[c.Process(target=echo,args=(n,))] if k==0 else [c.Process(target=put,args=(n//p,)) for i in range(p)]+[c.Process(target=get,args=(n//k,)) for i in range(k)]\n"
-                  "t=time.perf_counter()\n"
-                  "for z in ps: z.start()\n"
-                  "if k==0:\n"
-                  "    for i in range(n): q.put(x); r.get()\n"
-                  "for z in ps: z.join()\n"
-                  "print((time.perf_counter()-t)/n*1e9)\n",
-                  c.messages, c.producers, c.consumers, c.size, limit, limit);
+    std::snprintf(
+        script,
+        sizeof script,
+        "import multiprocessing as m, time\n"
+        "c=m.get_context('fork')\n"
+        "n,p,k,x=%ld,%d,%d,bytes(%zu)\n"
+        "q,r=c.Queue(%ld),c.Queue(%ld)\n"
+        "def put(n):\n"
+        "    for i in range(n): q.put(x)\n"
+        "def get(n):\n"
+        "    for i in range(n): q.get()\n"
+        "def echo(n):\n"
+        "    for i in range(n): r.put(q.get())\n"
+        "ps=[c.Process(target=echo,args=(n,))] if k==0 else [c.Process(target=put,args=(n//p,)) for i in "
+        "range(p)]+[c.Process(target=get,args=(n//k,)) for i in range(k)]\n"
+        "t=time.perf_counter()\n"
+        "for z in ps: z.start()\n"
+        "if k==0:\n"
+        "    for i in range(n): q.put(x); r.get()\n"
+        "for z in ps: z.join()\n"
+        "print((time.perf_counter()-t)/n*1e9)\n",
+        c.messages,
+        c.producers,
+        c.consumers,
+        c.size,
+        limit,
+        limit);
     std::FILE* const pipe = ::popen((std::string("python3 -c \"") + script + "\" 2>/dev/null").c_str(), "r");
     double result = 0;
     if (pipe == nullptr || std::fscanf(pipe, "%lf", &result) != 1) result = 0;
@@ -281,10 +297,14 @@ int main(int argc, char** argv) {
     only_case = argc > 2 ? argv[2] : "";
     only_peer = argc > 3 ? argv[3] : "";
     constexpr std::array cases{
-        Case{"8 B, 1 to 1", 8, 1, 1, 400'000},       Case{"8 B, 4 to 4", 8, 4, 4, 400'000},
-        Case{"256 B, 1 to 1", 256, 1, 1, 200'000},   Case{"256 B, 4 to 4", 256, 4, 4, 200'000},
-        Case{"4 KB, 1 to 1", 4096, 1, 1, 50'000},    Case{"4 KB, 4 to 4", 4096, 4, 4, 50'000},
-        Case{"1 MB, 1 to 1", 1 << 20, 1, 1, 400},    Case{"8 B, there and back", 8, 1, 0, 20'000},
+        Case{"8 B, 1 to 1", 8, 1, 1, 400'000},
+        Case{"8 B, 4 to 4", 8, 4, 4, 400'000},
+        Case{"256 B, 1 to 1", 256, 1, 1, 200'000},
+        Case{"256 B, 4 to 4", 256, 4, 4, 200'000},
+        Case{"4 KB, 1 to 1", 4096, 1, 1, 50'000},
+        Case{"4 KB, 4 to 4", 4096, 4, 4, 50'000},
+        Case{"1 MB, 1 to 1", 1 << 20, 1, 1, 400},
+        Case{"8 B, there and back", 8, 1, 0, 20'000},
         Case{"4 KB, there and back", 4096, 1, 0, 10'000},
     };
     for (bool const one_core : {false, true}) {
@@ -294,7 +314,14 @@ int main(int argc, char** argv) {
             CPU_SET(0, &set);
             if (::sched_setaffinity(0, sizeof set, &set) != 0) return 1;
         }
-        std::printf("%s\n  %-22s %-20s %10s %12s %8s\n", one_core ? "one core" : "all cores", "", "peer", "ours ns", "peer ns", "ratio");
+        std::printf(
+            "%s\n  %-22s %-20s %10s %12s %8s\n",
+            one_core ? "one core" : "all cores",
+            "",
+            "peer",
+            "ours ns",
+            "peer ns",
+            "ratio");
         for (Case const& c : cases) {
             long const limit = c.size > 100'000 ? 32 : places;
             auto const ours = [&] { return measure(make_ours, c, limit); };
@@ -321,6 +348,11 @@ int main(int argc, char** argv) {
         Case const whole{"4 MB lent, 1 to 1", 4 << 20, 1, 1, 50'000};
         Case const small{"64 B lent, 1 to 1", 64, 1, 1, 50'000};
         auto const lend = [](std::size_t size, long limit) { return std::make_unique<LoanQueue>(size, limit); };
-        compare("64 B lent", whole, rounds, [&] { return measure(lend, whole, 4); }, [&] { return measure(lend, small, 4); });
+        compare(
+            "64 B lent",
+            whole,
+            rounds,
+            [&] { return measure(lend, whole, 4); },
+            [&] { return measure(lend, small, 4); });
     }
 }

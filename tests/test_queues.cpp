@@ -1,7 +1,6 @@
 // runs per start method
-#include <multiprocessing/queues.hpp>
-
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/queues.hpp>
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
@@ -77,7 +76,7 @@ struct Unwilling {
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
         if (value < 0) throw mp::PicklingError("no");
-        archive & value;
+        archive& value;
     }
 };
 
@@ -227,10 +226,12 @@ TEST_CASE("put and get of a closed queue throw") {
 TEST_CASE("a simple queue is empty, and then it is not") {
     mp::SimpleQueue<std::string> queue;
     CHECK(queue.empty());
-    mp::Process process([](mp::SimpleQueue<std::string> q) {
-        q.put("first");
-        q.put("second");
-    }, queue);
+    mp::Process process(
+        [](mp::SimpleQueue<std::string> q) {
+            q.put("first");
+            q.put("second");
+        },
+        queue);
     process.start();
     CHECK(queue.get() == "first");
     process.join();
@@ -408,7 +409,7 @@ TEST_CASE("an item that is refused lets go of its handles") {
     full.put(inner);
     std::size_t const before = mp::detail::arena::instance().committed();
     for (int i = 0; i < 100; ++i) {
-        mp::Queue<int> other(8000); // half a megabyte
+        mp::Queue<int> other(8000);            // half a megabyte
         CHECK_FALSE(full.try_put(other, 1ns)); // serialised, then refused
     }
     CHECK(mp::detail::arena::instance().committed() < before + (5 << 20));

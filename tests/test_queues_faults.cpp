@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -32,6 +33,7 @@
 #if defined(__linux__) && !defined(SANITIZED)
 #    define CAN_STEP 1
 #    include <csignal>
+
 #    include <sys/ptrace.h>
 #    include <sys/wait.h>
 #    include <unistd.h>
@@ -94,7 +96,8 @@ bool kill_after(long instructions, std::function<void()> const& action) {
         at_it = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
     }
     ::kill(child, SIGKILL);
-    while (::waitpid(child, &status, 0) == child && !WIFSIGNALED(status)) {}
+    while (::waitpid(child, &status, 0) == child && !WIFSIGNALED(status)) {
+    }
     return at_it;
 }
 
@@ -272,6 +275,21 @@ TEST_CASE("processes that are killed while they wait leave the others waking") {
     CHECK(echo.status() == 0);
 }
 
+TEST_CASE("waiting takes no processor time") {
+    mp::Queue<int> empty;
+    mp::Queue<int> full(1);
+    full.put(1);
+    auto const used = [] {
+        timespec time{};
+        ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+        return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+    };
+    auto const before = used();
+    CHECK_FALSE(empty.try_get(300ms));
+    CHECK_FALSE(full.try_put(2, 300ms));
+    CHECK(used() - before < 200ms); // of 600
+}
+
 namespace {
 
 constexpr std::size_t producer_count = 3;
@@ -286,7 +304,7 @@ struct Item {
 
 /// What is known about one producer, in shared memory.
 struct Tally {
-    std::atomic<int> put;  // in the present life
+    std::atomic<int> put; // in the present life
     std::atomic<int> got;
 };
 struct Tallies {
@@ -389,8 +407,8 @@ void kill_at_random(int maxsize, int count, unsigned seed) {
     while (queue.try_get()) ++left;
     CHECK(queue.empty());
     CHECK(shared->disorder.load() == 0);
-    // A consumer that is killed takes the item with it that it has in hand. A producer that is killed may have put an item
-    // without having counted it.
+    // A consumer that is killed takes the item with it that it has in hand. A producer that is killed may have put an
+    // item without having counted it.
     long const lost = shared->put.load() - shared->got.load() - left;
     CAPTURE(killed, killed_consumers, shared->put.load(), shared->got.load(), left);
     CHECK(lost <= killed_consumers);

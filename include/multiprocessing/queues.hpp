@@ -42,14 +42,15 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 ///     p.start();
 ///     std::string text = queue.get();
 ///
-/// A Queue is a handle: copies share, children get it as an argument or by capture, and it may itself travel through queues
-/// and pipes of related processes. Items of one producer arrive in the order in which they were put. T is anything that
-/// travels: numbers, strings, containers, types with `serialize`, std::optional and std::variant, locks, queues.
+/// A Queue is a handle: copies share, children get it as an argument or by capture, and it may itself travel through
+/// queues and pipes of related processes. Items of one producer arrive in the order in which they were put. T is
+/// anything that travels: numbers, strings, containers, types with `serialize`, std::optional and std::variant, locks,
+/// queues.
 ///
-/// Python: `multiprocessing.Queue`. Differs: there is no feeder thread. When put() returns, the item is in shared memory;
-/// what cannot be serialised throws in put(), and a process that has put a lot can be joined before anybody has read it.
-/// A process that is killed in the middle of a call costs at most its own item and blocks nobody. A queue keeps the memory
-/// of its fullest moment for as long as it exists.
+/// Python: `multiprocessing.Queue`. Differs: there is no feeder thread. When put() returns, the item is in shared
+/// memory; what cannot be serialised throws in put(), and a process that has put a lot can be joined before anybody has
+/// read it. A process that is killed in the middle of a call costs at most its own item and blocks nobody. A queue
+/// keeps the memory of its fullest moment for as long as it exists.
 ///
 /// Safe from  any thread and any related process
 /// Example    examples/30_producer_consumer.cpp, examples/31_pipeline.cpp
@@ -61,8 +62,8 @@ public:
     /// An empty queue.
     ///
     /// Python: `Queue(maxsize=0)`.
-    /// maxsize    how many items it holds at most; 0 or less: any number. Above 16384 it is kept to roughly: producers that
-    ///            put at the same moment may exceed it by an item each.
+    /// maxsize    how many items it holds at most; 0 or less: any number. Above 16384 it is kept to roughly: producers
+    ///            that put at the same moment may exceed it by an item each.
     /// Throws     std::bad_alloc
     explicit Queue(std::ptrdiff_t maxsize = 0) : Queue(maxsize, false) {}
 
@@ -72,8 +73,8 @@ public:
     /// item       left as it is
     /// block      false: do not wait, whatever the timeout
     /// timeout    how long to wait at most; empty: for ever
-    /// Throws     Full  no place became free in time; ValueError  this process has closed the queue; PicklingError  the item
-    ///            cannot travel; std::bad_alloc  no shared memory is left. The queue is unchanged then.
+    /// Throws     Full  no place became free in time; ValueError  this process has closed the queue; PicklingError  the
+    ///            item cannot travel; std::bad_alloc  no shared memory is left. The queue is unchanged then.
     void put(T const& item, bool block = true, Timeout timeout = {});
     void put_nowait(T const& item) { put(item, false); }
     /// The same without an exception when it is full. Returns whether the item was put. Not in Python.
@@ -84,15 +85,15 @@ public:
     /// Python: `Queue.get(block=True, timeout=None)`.
     /// block      false: do not wait, whatever the timeout
     /// timeout    how long to wait at most; empty: for ever
-    /// Throws     Empty  nothing came in time; ValueError  this process has closed the queue; and what the type of the item
-    ///            throws when it is loaded, in which case the item is lost
+    /// Throws     Empty  nothing came in time; ValueError  this process has closed the queue; and what the type of the
+    ///            item throws when it is loaded, in which case the item is lost
     T get(bool block = true, Timeout timeout = {});
     T get_nowait() { return get(false); }
     /// The same without an exception when there is nothing. Not in Python.
     std::optional<T> try_get(Timeout timeout = std::chrono::seconds(0));
 
-    /// Memory for a vector of `count` elements that is to be put; for T = std::vector<E> whose elements are plain bytes.
-    /// Filling it in place and putting it costs the same for any size. Not in Python.
+    /// Memory for a vector of `count` elements that is to be put; for T = std::vector<E> whose elements are plain
+    /// bytes. Filling it in place and putting it costs the same for any size. Not in Python.
     /// Throws     std::bad_alloc
     Loan<detail::loan_element<T>> loan(std::size_t count)
         requires detail::is_lendable<T>
@@ -112,8 +113,8 @@ public:
     bool empty() const;
     bool full() const noexcept { return object_->full(); }
 
-    /// Says that this process is done with the queue: put and get throw ValueError from now on. Others are not concerned,
-    /// and what has been put stays. Copies of the handle are closed as well.
+    /// Says that this process is done with the queue: put and get throw ValueError from now on. Others are not
+    /// concerned, and what has been put stays. Copies of the handle are closed as well.
     void close() noexcept { local_->closed.store(true, std::memory_order_relaxed); }
     bool closed() const noexcept { return local_->closed.load(std::memory_order_relaxed); }
 
@@ -172,8 +173,8 @@ private:
 
 /// A Queue that knows how many of its items have not been worked on yet.
 ///
-/// Python: `multiprocessing.JoinableQueue`. Differs: a process that dies between get() and task_done() does not leave join()
-/// waiting for ever.
+/// Python: `multiprocessing.JoinableQueue`. Differs: a process that dies between get() and task_done() does not leave
+/// join() waiting for ever.
 ///
 /// Safe from  any thread and any related process
 template <class T>
@@ -190,8 +191,8 @@ public:
     /// Blocks until every item that was put has been worked on.
     ///
     /// Python: `JoinableQueue.join()`.
-    /// Throws     ProcessError  items that nobody can report any more, because those that had taken or were putting them have
-    ///            died. Only one of several waiters gets it; the items count as done then.
+    /// Throws     ProcessError  items that nobody can report any more, because those that had taken or were putting
+    ///            them have died. Only one of several waiters gets it; the items count as done then.
     void join();
 
 private:
@@ -395,7 +396,8 @@ template <class T>
 void JoinableQueue<T>::join() {
     if (std::uint64_t const lost = this->object_->join())
         throw ProcessError(
-            "JoinableQueue.join(): " + std::to_string(lost) + " items will never be done, because the processes that had them died");
+            "JoinableQueue.join(): " + std::to_string(lost) +
+            " items will never be done, because the processes that had them died");
 }
 
 template <class T>

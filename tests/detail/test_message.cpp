@@ -50,7 +50,8 @@ TEST_CASE("a small message lies in the slot, a larger one in a block, whatever t
         std::string text;
         outgoing_message out;
         while (out.size() < size) {
-            std::string const more(std::min<std::size_t>(100, size - out.size()), static_cast<char>('a' + out.size() % 7));
+            std::string const more(
+                std::min<std::size_t>(100, size - out.size()), static_cast<char>('a' + out.size() % 7));
             out.write(more.data(), more.size());
             text += more;
         }

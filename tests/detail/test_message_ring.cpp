@@ -17,7 +17,7 @@ class Numbers {
 public:
     explicit Numbers(unsigned power, std::uint64_t limit = 0)
         : block_(message_ring::bytes(power, sizeof(int))), limit_(limit),
-          ring(*::new (static_cast<void*>(block_.get())) message_ring(power, sizeof(int))) {}
+          ring(*::new(static_cast<void*>(block_.get())) message_ring(power, sizeof(int))) {}
 
     outcome put(int number) {
         return ring.try_put(limit_, self(), [&](message_slot& slot) noexcept {
@@ -127,8 +127,8 @@ TEST_CASE("nothing is repaired where everybody lives") {
 TEST_CASE("the place of a writer who died becomes a hole") {
     short_participant const dead((participant::self().generation() << 12 | 4000) & 0x1fffffff);
     Numbers numbers(2);
-    // In the middle of writing everybody sees what a writer leaves who dies there. This one will go on, and write a word
-    // that nobody expects; but the test is over then.
+    // In the middle of writing everybody sees what a writer leaves who dies there. This one will go on, and write a
+    // word that nobody expects; but the test is over then.
     bool repaired = false;
     numbers.ring.try_put(0, dead, [&](message_slot&) noexcept {
         CHECK_FALSE(numbers.get());

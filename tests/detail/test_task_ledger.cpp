@@ -1,6 +1,5 @@
-#include <multiprocessing/detail/task_ledger.hpp>
-
 #include <multiprocessing/detail/arena.hpp>
+#include <multiprocessing/detail/task_ledger.hpp>
 
 #include "support/catch.hpp"
 

@@ -69,12 +69,15 @@ TEST_CASE("an attempt that throws leaves no waiter behind") {
         if (inside) throw std::runtime_error("no");
         return false;
     };
-    CHECK_THROWS_AS(place.await(attempt, platform::never,
-                                [&] {
-                                    inside = true;
-                                    return platform::clock::duration(0);
-                                }),
-                    std::runtime_error);
+    CHECK_THROWS_AS(
+        place.await(
+            attempt,
+            platform::never,
+            [&] {
+                inside = true;
+                return platform::clock::duration(0);
+            }),
+        std::runtime_error);
     CHECK_FALSE(place.someone_waits());
 }
 

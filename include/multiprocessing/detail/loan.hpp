@@ -74,8 +74,8 @@ private:
     std::size_t size_;
 };
 
-/// The elements of a vector that came out of a Queue<std::vector<E>>, where they lie: nothing has been copied. They belong
-/// to the View alone and may be changed; the memory is given back with it. Python has nothing like it.
+/// The elements of a vector that came out of a Queue<std::vector<E>>, where they lie: nothing has been copied. They
+/// belong to the View alone and may be changed; the memory is given back with it. Python has nothing like it.
 template <class E>
 class View {
 public:

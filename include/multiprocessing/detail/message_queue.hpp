@@ -20,8 +20,8 @@
 /// A queue without a limit grows: when a ring is full, a writer appends one twice as large, and writers go on there. A
 /// reader that finds the old ring empty ends it by a mark in the very slot that the next message would take, so a late
 /// writer either gets his message in before the mark or sees it and goes to the new ring. Rings are given back with the
-/// queue and not before: a process that was asleep for a long time may still look at an old one. As each is twice as large
-/// as the one before, all of them together are at most twice as large as the last.
+/// queue and not before: a process that was asleep for a long time may still look at an old one. As each is twice as
+/// large as the one before, all of them together are at most twice as large as the last.
 namespace multiprocessing::inline v0::detail {
 
 /// Lives in the arena.
@@ -33,8 +33,8 @@ public:
     message_queue(message_queue const&) = delete;
     message_queue& operator=(message_queue const&) = delete;
 
-    /// Puts the message that `write(slot)` stores; it is called once and only if there is room. Waits for room until the
-    /// deadline; false: there was none. Throws std::bad_alloc and has changed nothing if the memory is exhausted.
+    /// Puts the message that `write(slot)` stores; it is called once and only if there is room. Waits for room until
+    /// the deadline; false: there was none. Throws std::bad_alloc and has changed nothing if the memory is exhausted.
     template <class Write>
     bool put(Write const& write, platform::deadline until);
 
@@ -135,7 +135,8 @@ inline void message_queue::append_ring(std::uint32_t after) {
         arena_offset const made = make_ring(number);
         arena_offset none = 0;
         if (!rings_[number].compare_exchange_strong(none, made, std::memory_order_acq_rel)) {
-            arena::instance().deallocate(made, message_ring::bytes(power_ + number, inline_size_)); // somebody was faster
+            // Somebody was faster.
+            arena::instance().deallocate(made, message_ring::bytes(power_ + number, inline_size_));
         }
     }
     producing_.compare_exchange_strong(after, number, std::memory_order_acq_rel);
@@ -188,8 +189,8 @@ bool message_queue::put_message(short_participant self, Write const& write, plat
         if (until == platform::deadline::min()) return false;
         // Readers wake writers only now and then, so writers look for themselves, less and less often.
         platform::clock::duration nap = std::chrono::milliseconds(1);
-        // Writer and reader of a full ring work on the same slot and take its cache line from each other at every step. It
-        // is faster to let the reader get ahead first, as long as that does not take long.
+        // Writer and reader of a full ring work on the same slot and take its cache line from each other at every step.
+        // It is faster to let the reader get ahead first, as long as that does not take long.
         unsigned patience = 100;
         std::uint64_t const lead = std::min<std::uint64_t>(maxsize_ / 4, 64);
         auto const patient_attempt = [&] {
@@ -245,16 +246,17 @@ bool message_queue::get(Read const& read, platform::deadline until) {
             return longest_nap;
         };
         if (!not_empty_.await(attempt, until, before_sleep)) return false;
-        // Woken for a message that could not be taken yet because another was still being written in front of it, a reader
-        // goes back to sleep; so who gets one after a sleep looks whether there are more, and passes the call on.
+        // Woken for a message that could not be taken yet because another was still being written in front of it, a
+        // reader goes back to sleep; so who gets one after a sleep looks whether there are more, and passes the call
+        // on.
         if (slept && count() != 0) not_empty_.notify_one();
     }
     if (maxsize_ != unlimited) wake_writers();
     return true;
 }
 
-/// A writer that is woken for each place that becomes free fills it and sleeps again, and every message costs two switches
-/// between processes. So writers are let sleep until the queue is half empty, or for the time of a wake-up.
+/// A writer that is woken for each place that becomes free fills it and sleeps again, and every message costs two
+/// switches between processes. So writers are let sleep until the queue is half empty, or for the time of a wake-up.
 inline void message_queue::wake_writers() noexcept {
     if (!not_full_.someone_waits()) return;
     thread_local std::uint64_t last_time = 0;
@@ -272,7 +274,8 @@ inline std::size_t message_queue::count() const noexcept {
 }
 
 inline std::size_t message_queue::size() noexcept {
-    while (ring(consuming_.load(std::memory_order_acquire)).repair_head()) {}
+    while (ring(consuming_.load(std::memory_order_acquire)).repair_head()) {
+    }
     return count();
 }
 

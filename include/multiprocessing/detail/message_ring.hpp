@@ -13,18 +13,18 @@
 /// A ring of messages in shared memory for any number of writers and readers, of which any may be killed anywhere.
 ///
 /// The messages of a ring are numbered; message n lies in slot n % capacity. A slot is one word and room for a message.
-/// The word says all there is to know: which round of the ring it is in, whether it is free, being written, full, or being
-/// read, and in the second and fourth case which process is at it. One compare-and-swap takes the slot and signs the word,
-/// so there is no moment at which a slot belongs to a process that nobody could name. Whoever stands before a slot that
-/// does not get on can therefore ask whether its owner is alive, and if not, go on in its place:
+/// The word says all there is to know: which round of the ring it is in, whether it is free, being written, full, or
+/// being read, and in the second and fourth case which process is at it. One compare-and-swap takes the slot and signs
+/// the word, so there is no moment at which a slot belongs to a process that nobody could name. Whoever stands before a
+/// slot that does not get on can therefore ask whether its owner is alive, and if not, go on in its place:
 ///
 ///   a writer died       the slot becomes a hole: free for the next round, readers pass over it;
 ///   a reader died       the slot becomes free, its message is lost with the reader.
 ///
 /// `head` and `tail` only say where to look first. They are moved by whoever finds that the slot they point to has been
 /// taken, so it does not matter when the one who took it dies before he has moved them. A slot can be taken only by
-/// someone who saw the counter there, hence in order, and the round in the word makes every value unique: who was asleep
-/// for a long time fails to swap and looks again.
+/// someone who saw the counter there, hence in order, and the round in the word makes every value unique: who was
+/// asleep for a long time fails to swap and looks again.
 namespace multiprocessing::inline v0::detail {
 
 /// Messages up to this size lie in the slot, larger ones in a block of the arena.
@@ -47,7 +47,8 @@ public:
         std::uint32_t const seat = value_ % seat_count;
         std::uint64_t const word = arena::instance().seat(seat).load(std::memory_order_acquire);
         auto const generation = static_cast<std::uint32_t>(word >> 32);
-        if (((generation ^ (value_ >> seat_bits)) & ((1U << (bits - seat_bits)) - 1)) != 0) return false; // a successor's
+        std::uint32_t const difference = (generation ^ (value_ >> seat_bits)) & ((1U << (bits - seat_bits)) - 1);
+        if (difference != 0) return false; // somebody else sits there now
         return participant(seat, generation).is_alive();
     }
 
@@ -158,7 +159,8 @@ public:
     bool repair_head() noexcept;
     bool repair_tail(short_participant self) noexcept;
 
-    /// Whether there is room for so many messages at least. Looks only at the slot of the one that has to be read for it.
+    /// Whether there is room for so many messages at least. Looks only at the slot of the one that has to be read for
+    /// it.
     bool has_room_for(std::uint64_t count, std::uint64_t limit) noexcept {
         std::uint64_t const end = tail_.load(std::memory_order_acquire) + count;
         std::uint64_t const most = limit != 0 ? limit : capacity();
@@ -188,10 +190,13 @@ private:
             reinterpret_cast<std::byte*>(this + 1) + (number & (capacity() - 1)) * stride_));
     }
     std::uint32_t round_of(std::uint64_t number) const noexcept { return static_cast<std::uint32_t>(number >> power_); }
-    static slot_word load(message_slot const& slot) noexcept { return slot_word(slot.word.load(std::memory_order_acquire)); }
+    static slot_word load(message_slot const& slot) noexcept {
+        return slot_word(slot.word.load(std::memory_order_acquire));
+    }
     static bool swap(message_slot& slot, slot_word from, slot_word to) noexcept {
         auto value = from.value();
-        return slot.word.compare_exchange_strong(value, to.value(), std::memory_order_acq_rel, std::memory_order_relaxed);
+        return slot.word.compare_exchange_strong(
+            value, to.value(), std::memory_order_acq_rel, std::memory_order_relaxed);
     }
     /// Message `number` has been taken: the counter must not stay there.
     static void pass(std::atomic<std::uint64_t>& counter, std::uint64_t number) noexcept {
@@ -227,8 +232,7 @@ inline void message_ring::free_messages() noexcept {
 }
 
 template <class Write>
-message_ring::outcome
-message_ring::try_put(std::uint64_t limit, short_participant self, Write const& write) noexcept {
+message_ring::outcome message_ring::try_put(std::uint64_t limit, short_participant self, Write const& write) noexcept {
     for (;;) {
         std::uint64_t const number = tail_.load(std::memory_order_acquire);
         std::uint32_t const round = round_of(number);
@@ -281,8 +285,10 @@ inline message_ring::outcome message_ring::try_end() noexcept {
     slot_word const ended(round, slot_state::ended);
     slot_word const word = load(slot(number));
     if (word == ended) return outcome::ended;
-    if (word == slot_word(round, slot_state::free)) return swap(slot(number), word, ended) ? outcome::ended : outcome::done;
-    bool const is_taken = word.ahead_of(round) < 0 || (word.ahead_of(round) == 0 && word.state() == slot_state::writing);
+    if (word == slot_word(round, slot_state::free))
+        return swap(slot(number), word, ended) ? outcome::ended : outcome::done;
+    bool const is_taken =
+        word.ahead_of(round) < 0 || (word.ahead_of(round) == 0 && word.state() == slot_state::writing);
     return is_taken ? outcome::blocked : outcome::done;
 }
 
@@ -320,7 +326,8 @@ inline bool message_ring::repair_tail(short_participant self) noexcept {
     if (swap(place, word, slot_word(round - 1, slot_state::reading, self.value()))) {
         block_reference const left = place.is_in_block() ? place.block() : block_reference();
         place.word.store(slot_word(round, slot_state::free).value(), std::memory_order_release);
-        arena::instance().deallocate(left.block, left.block_size); // last: who dies before loses it, never frees it twice
+        // Last of all: whoever dies before it loses the block, but it is never given back twice.
+        arena::instance().deallocate(left.block, left.block_size);
     }
     return true;
 }

@@ -12,9 +12,9 @@
 namespace multiprocessing::inline v0::detail {
 
 /// Lives in shared memory. Besides the count of items that have been put and not been reported done, it notes for each
-/// process how many it has in hand. With that a join can tell when nobody is left who could report the rest: the queue is
-/// empty and those that had the items are dead. Notes of dead processes are not looked at, so it does not matter at which
-/// point they died.
+/// process how many it has in hand. With that a join can tell when nobody is left who could report the rest: the queue
+/// is empty and those that had the items are dead. Notes of dead processes are not looked at, so it does not matter at
+/// which point they died.
 class task_ledger {
 public:
     /// This process has an item in hand: it is about to put one, or to take one.
@@ -49,8 +49,8 @@ public:
     /// Whether a living process has an item in hand.
     bool in_work() const noexcept;
 
-    /// Waits until nothing is unfinished. `position()` is a number that changes with every put and get; `is_empty()` says
-    /// whether the queue is. Returns how many items nobody will ever report; that is said to one waiter only.
+    /// Waits until nothing is unfinished. `position()` is a number that changes with every put and get; `is_empty()`
+    /// says whether the queue is. Returns how many items nobody will ever report; that is said to one waiter only.
     template <class Position, class IsEmpty>
     std::uint64_t wait(Position const& position, IsEmpty const& is_empty);
 

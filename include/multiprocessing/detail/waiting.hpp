@@ -10,10 +10,10 @@
 
 /// How everything in this library waits: look, spin briefly, then sleep.
 ///
-/// Waking another processor takes as long as thousands of hand-overs between processes that are awake, so a waiter first
-/// spins for about the price of one wake-up. It yields while it spins, since the one it waits for may need this very
-/// processor; but a yield that comes back late has lost its time to somebody who computes, and unless enough arrived
-/// meanwhile to pay for it (the gain rule), waiters stop spinning for a while.
+/// Waking another processor takes as long as thousands of hand-overs between processes that are awake, so a waiter
+/// first spins for about the price of one wake-up. It yields while it spins, since the one it waits for may need this
+/// very processor; but a yield that comes back late has lost its time to somebody who computes, and unless enough
+/// arrived meanwhile to pay for it (the gain rule), waiters stop spinning for a while.
 namespace multiprocessing::inline v0::detail {
 
 /// The longest sleep in one piece. A wake-up may die with the process that owed it, therefore a sleeper looks around
@@ -31,8 +31,8 @@ public:
         return await(attempt, until, [] { return longest_nap; });
     }
 
-    /// The same for who has to look at more than the state before he sleeps: `before_sleep()` says how long the sleep may
-    /// be; zero: something has changed, there shall be another attempt at once.
+    /// The same for who has to look at more than the state before he sleeps: `before_sleep()` says how long the sleep
+    /// may be; zero: something has changed, there shall be another attempt at once.
     template <class Attempt, class BeforeSleep>
     bool await(Attempt&& attempt, platform::deadline until, BeforeSleep&& before_sleep);
 
@@ -55,7 +55,8 @@ private:
     public:
         explicit sleeper(event_count& place) noexcept : place_(place) {
             place_.sleepers_.fetch_add(1, std::memory_order_seq_cst);
-            std::atomic_thread_fence(std::memory_order_seq_cst); // before the attempt, as notify has one after the change
+            // Before the attempt, as notify has one after the change.
+            std::atomic_thread_fence(std::memory_order_seq_cst);
         }
         ~sleeper() { place_.leave(); }
         sleeper(sleeper const&) = delete;
@@ -106,7 +107,7 @@ private:
     std::uint64_t gains_ = 0;       // things received since
     unsigned penalty_ = 0;
     std::uint64_t looked_at_ = 0; // when the processors were counted
-    bool alone_ = true; // only one processor may be used
+    bool alone_ = true;           // only one processor may be used
 };
 
 // ---- implementation
@@ -164,7 +165,8 @@ bool event_count::await(Attempt&& attempt, platform::deadline until, BeforeSleep
     if (experience.should_spin() && experience.spin(attempt)) return true;
     for (;;) {
         {
-            // The epoch is read before the sleepers are counted: a signal that another waiter used up must not be missed.
+            // The epoch is read before the sleepers are counted: a signal that another waiter used up must not be
+            // missed.
             std::uint32_t const seen = epoch_.load(std::memory_order_seq_cst);
             sleeper const counted(*this);
             if (attempt()) return true;
