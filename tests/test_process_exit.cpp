@@ -286,7 +286,7 @@ TEST_CASE("child: has exit functions", "[.]") {
     std::printf("[%s] ", board.text().c_str());
 }
 
-TEST_CASE("exit functions of a child run at its end, last first; those of its parent do not") {
+TEST_CASE("exit functions of a child run at its end, last first, and those of its parent do not") {
     auto const child = run_hidden_case("child: has exit functions");
     INFO(child.output << child.errors);
     CHECK(child.exitcode == 0);

@@ -240,7 +240,7 @@ TEST_CASE("a simple queue is empty, and then it is not") {
     CHECK(queue.empty());
 }
 
-TEST_CASE("a simple queue can be closed twice; nothing can be done with it then") {
+TEST_CASE("a simple queue can be closed twice, and nothing can be done with it then") {
     mp::SimpleQueue<int> queue;
     CHECK_FALSE(queue.closed());
     queue.close();
