@@ -197,8 +197,9 @@ TEST_CASE("the operators of a value do what those of the number do") {
 
 namespace {
 
-void count_many(mp::Value<long> total, mp::Value<Point> point, mp::Array<int> array) {
-    for (int i = 0; i < 500; ++i) {
+void count_many(mp::Barrier start, mp::Value<long> total, mp::Value<Point> point, mp::Array<int> array) {
+    start.wait();
+    for (int i = 0; i < 20'000; ++i) {
         total += 2;
         total--;
         point->x += 1;
@@ -212,18 +213,19 @@ TEST_CASE("the operators are atomic") {
     mp::Value<long> const total(0);
     mp::Value<Point> const point;
     mp::Array<int> const array(3);
-    mp::Process one(count_many, total, point, array);
-    mp::Process two(count_many, total, point, array);
+    mp::Barrier const start(4);
+    mp::Process one(count_many, start, total, point, array);
+    mp::Process two(count_many, start, total, point, array);
     one.start();
     two.start();
-    std::thread three(count_many, total, point, array);
-    count_many(total, point, array);
+    std::thread three(count_many, start, total, point, array);
+    count_many(start, total, point, array);
     one.join();
     two.join();
     three.join();
-    CHECK(total.value() == 2000);
-    CHECK(point.value().x == 2000);
-    CHECK(array[2] == 2000);
+    CHECK(total.value() == 80'000);
+    CHECK(point.value().x == 80'000);
+    CHECK(array[2] == 80'000);
 }
 
 namespace {
