@@ -326,3 +326,18 @@ TEST_CASE("a connection in a message that is received as something else is close
     CHECK_THROWS_AS(one.recv<int>(), mp::EOFError);
     CHECK(b.recv<int>() == 7);
 }
+
+TEST_CASE("who asks for the handle finds whole messages on the stream") {
+    auto [a, b] = mp::Pipe();
+    std::string const large(100'000, 'x');
+    a.send_bytes(large); // before, they may take a shorter way
+    CHECK(b.recv_bytes<std::string>() == large);
+    auto const handle = b.fileno();
+    std::error_code error;
+    std::thread sender([&large, &end = a] { end.send_bytes(large); });
+    std::string whole(4 + large.size(), '?');
+    mp::platform::read_all(handle, std::as_writable_bytes(std::span(whole)), error);
+    sender.join();
+    CHECK_FALSE(error);
+    CHECK((whole == std::string("\0\1\x86\xa0", 4) + large));
+}

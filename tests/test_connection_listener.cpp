@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <sys/stat.h>
@@ -190,6 +191,22 @@ TEST_CASE("accepted connections are handed to another process") {
     ours.close();
     server.join();
     CHECK(server.exitcode() == 0);
+}
+
+TEST_CASE("an end of a pipe goes through a socket, to whomever") {
+    mp::Listener listener;
+    auto client = mp::Client(listener.address());
+    auto accepted = listener.accept();
+    auto [one, other] = mp::Pipe();
+    client.send(other);
+    other.close();
+    auto received = accepted.recv<mp::Connection>();
+    std::string const large(100'000, 'x');
+    std::thread sender([&large, &end = one] { end.send(large); });
+    CHECK((received.recv<std::string>() == large));
+    sender.join();
+    received.close();
+    CHECK_THROWS_AS(one.recv<int>(), mp::EOFError);
 }
 
 TEST_CASE("addresses that cannot be used") {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -197,6 +198,44 @@ TEST_CASE("a process that is killed in the middle of a message leaves an error, 
     Child child(send_most_of_a_message, mp::Pipe());
     CHECK_THROWS_AS(child.connection.recv_bytes(), mp::OSError);
     CHECK_THROWS_AS(child.connection.recv_bytes(), mp::EOFError);
+    child.process.join();
+}
+
+namespace {
+
+void send_what_nobody_takes(mp::Connection connection) { connection.send(std::string(4 * 1024 * 1024, 'x')); }
+
+} // namespace
+
+TEST_CASE("a process that is killed within a long message") {
+    Child child(send_what_nobody_takes, mp::Pipe());
+    REQUIRE(child.connection.poll(multiprocessing_test::patience));
+    child.process.kill();
+    child.process.join();
+    CHECK_THROWS_AS(child.connection.recv<std::string>(), mp::OSError);
+    CHECK_THROWS_AS(child.connection.recv<std::string>(), mp::EOFError);
+    CHECK_THROWS_AS(child.connection.send(std::string(4 * 1024 * 1024, 'x')), mp::OSError);
+}
+
+namespace {
+
+void take_nothing(mp::Connection connection, Board board) {
+    connection.poll(multiprocessing_test::patience);
+    board.set(1);
+    board.await(1, 1); // nobody sets it
+}
+
+} // namespace
+
+TEST_CASE("a process that is killed while a long message waits for it") {
+    auto board = Board::make();
+    Child child(take_nothing, mp::Pipe(), board);
+    std::thread killer([&] {
+        board.await(1);
+        child.process.handle().kill();
+    });
+    CHECK_THROWS_AS(child.connection.send(std::string(4 * 1024 * 1024, 'x')), mp::OSError);
+    killer.join();
     child.process.join();
 }
 

@@ -100,7 +100,10 @@ public:
     /// Throws     OSError  closed or write-only
     bool poll(Timeout timeout = std::chrono::seconds(0)) const;
 
-    /// The handle of the system, for poll or select. Throws OSError when closed.
+    /// The handle of the system, for poll or select. It is readable when a message has begun to arrive. Throws OSError when
+    /// closed.
+    ///
+    /// Differs    the long messages of a Pipe go through shared memory until somebody asks for the handle of either end
     platform::native_handle fileno() const;
 
     /// Closes this end, for all copies in this process. Does nothing the second time.
@@ -131,6 +134,7 @@ inline std::pair<Connection, Connection> Pipe(bool duplex = true);
 class Waitable {
 public:
     Waitable(platform::native_handle handle) noexcept : handle_(handle) {}
+    Waitable(Connection const& connection);
     template <class T>
         requires requires(T const& object) {
             { object.fileno() } -> std::same_as<platform::native_handle>;

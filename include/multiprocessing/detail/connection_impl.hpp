@@ -35,9 +35,11 @@ struct handshake_channel {
 
 /// The doors that only this library may use.
 struct connection_access {
-    static Connection make(unique_handle stream, bool readable, bool writable) {
+    template <class... Rings>
+    static Connection make(unique_handle stream, bool readable, bool writable, Rings&&... rings) {
         Connection connection;
-        connection.state_ = std::make_shared<connection_state>(std::move(stream), readable, writable);
+        connection.state_ =
+            std::make_shared<connection_state>(std::move(stream), readable, writable, std::forward<Rings>(rings)...);
         return connection;
     }
     static connection_state& state(Connection const& connection) { return connection.state(); }
@@ -50,16 +52,35 @@ struct codec<Connection> {
     static constexpr bool loads = true;
 
     static void save(output_archive& archive, Connection const& connection) {
-        auto const handle = connection.fileno();
-        archive << connection.readable() << connection.writable()
+        auto& end = connection_access::state(connection);
+        auto const handle = end.stream();
+        bool const with_rings = end.rings() && between_relatives(archive.handles());
+        if (!with_rings) end.use_stream_only();
+        archive << end.readable() << end.writable() << with_rings
                 << archive.handles().attach(static_cast<std::intptr_t>(handle_number(handle)));
+        if (with_rings) archive << end.end() << end.rings();
     }
     static void load(input_archive& archive, Connection& connection) {
         bool const readable = archive.make<bool>();
         bool const writable = archive.make<bool>();
+        bool const with_rings = archive.make<bool>();
         auto const number = archive.handles().take(archive.make<std::uint64_t>());
         unique_handle stream(numbered_handle(static_cast<std::uintptr_t>(number)));
-        connection = connection_access::make(std::move(stream), readable, writable);
+        if (!with_rings) {
+            connection = connection_access::make(std::move(stream), readable, writable);
+            return;
+        }
+        if (!between_relatives(archive.handles())) throw_damaged_message();
+        bool const end = archive.make<bool>();
+        connection = connection_access::make(
+            std::move(stream), readable, writable, archive.make<shared_object<pipe_rings>>(), end);
+    }
+
+private:
+    /// The message to a new child is; one over a stream need not be.
+    static bool between_relatives(handle_carrier const& carrier) noexcept {
+        auto const* const message = dynamic_cast<message_handles const*>(&carrier);
+        return message == nullptr || message->between_relatives();
     }
 };
 
@@ -90,16 +111,16 @@ template <class T>
 void Connection::send(T const& value) {
     auto& end = state();
     end.writable_stream();
-    detail::message_handles handles;
+    detail::message_handles handles(static_cast<bool>(end.rings()));
     detail::clear_message_buffer(end.outgoing);
     detail::save_object(end.outgoing, value, handles);
-    end.write(end.outgoing.bytes(), {}, handles.outgoing());
+    end.write(end.outgoing.bytes(), handles.outgoing());
 }
 
 template <class T>
 T Connection::recv() {
     auto& end = state();
-    detail::message_handles handles;
+    detail::message_handles handles(static_cast<bool>(end.rings()));
     std::uint64_t const size = end.read_size(platform::never, &handles);
     detail::clear_message_buffer(end.incoming);
     end.read_body(size, [&](std::size_t more) { return std::span(end.incoming.reserve(more), more); });
@@ -165,7 +186,10 @@ inline std::size_t Connection::recv_bytes_into(std::span<std::byte> place, std::
 
 inline bool Connection::poll(Timeout timeout) const { return state().poll(timeout.deadline()); }
 
-inline platform::native_handle Connection::fileno() const { return state().stream(); }
+inline platform::native_handle Connection::fileno() const {
+    state().use_stream_only(); // whoever reads or writes there himself knows nothing of rings
+    return state().stream();
+}
 
 inline void Connection::close() noexcept {
     if (state_) state_->close();
@@ -176,12 +200,20 @@ inline std::pair<Connection, Connection> Pipe(bool duplex) {
     auto const ends = platform::make_channel(error);
     if (error) throw OSError(error, "Pipe");
     detail::unique_handle first(ends.first), second(ends.second);
+    detail::shared_object<detail::pipe_rings> rings;
+    try {
+        rings = detail::shared_object<detail::pipe_rings>::make();
+    } catch (std::bad_alloc const&) {
+    } // the stream is enough
     return {
-        detail::connection_access::make(std::move(first), true, duplex),
-        detail::connection_access::make(std::move(second), duplex, true)};
+        detail::connection_access::make(std::move(first), true, duplex, rings, false),
+        detail::connection_access::make(std::move(second), duplex, true, rings, true)};
 }
 
 // ---- wait
+
+inline Waitable::Waitable(Connection const& connection)
+    : handle_(detail::connection_access::state(connection).stream()) {}
 
 namespace detail {
 

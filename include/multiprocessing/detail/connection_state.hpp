@@ -1,10 +1,12 @@
 #pragma once
 
 #include <multiprocessing/detail/archive.hpp>
+#include <multiprocessing/detail/body_ring.hpp>
 #include <multiprocessing/detail/child_message.hpp>
 #include <multiprocessing/detail/demangle.hpp>
 #include <multiprocessing/detail/digest.hpp>
 #include <multiprocessing/detail/framing.hpp>
+#include <multiprocessing/detail/shared_object.hpp>
 #include <multiprocessing/detail/unique_handle.hpp>
 #include <multiprocessing/platform/handle_passing.hpp>
 #include <multiprocessing/platform/poll.hpp>
@@ -30,6 +32,10 @@ namespace multiprocessing::inline v0::detail {
 /// The handles that one message carries: collected by the sender, found again by the receiver, closed if nobody took them.
 class message_handles final : public handle_carrier {
 public:
+    /// `between_relatives`: both ends share the memory of their tree.
+    explicit message_handles(bool between_relatives) noexcept : between_relatives_(between_relatives) {}
+    bool between_relatives() const noexcept { return between_relatives_; }
+
     std::uint64_t attach(std::intptr_t handle) override;
     std::intptr_t take(std::uint64_t token) override;
 
@@ -41,13 +47,20 @@ public:
 
 private:
     std::vector<platform::native_handle> outgoing_;
+    bool between_relatives_;
 };
 
 /// One end: a stream and what may be done with it. One thread may write while another reads.
 class connection_state {
 public:
-    connection_state(unique_handle stream, bool readable, bool writable) noexcept
-        : readable_(readable), writable_(writable), stream_(std::move(stream)) {}
+    /// `rings` and `end` for an end of a Pipe.
+    connection_state(
+        unique_handle stream,
+        bool readable,
+        bool writable,
+        shared_object<pipe_rings> rings = {},
+        bool end = false) noexcept
+        : readable_(readable), writable_(writable), end_(end), stream_(std::move(stream)), rings_(std::move(rings)) {}
 
     bool closed() const noexcept { return !stream_; }
     bool readable() const noexcept { return readable_; }
@@ -59,8 +72,13 @@ public:
     platform::native_handle readable_stream() const;
     platform::native_handle writable_stream() const;
 
-    /// Sends one message, which may come in two parts.
-    void write(byte_view first, byte_view second = {}, std::span<platform::native_handle const> handles = {});
+    /// For who passes the stream on to somebody who knows nothing of rings.
+    void use_stream_only() noexcept;
+    shared_object<pipe_rings> const& rings() const noexcept { return rings_; }
+    bool end() const noexcept { return end_; }
+
+    /// Sends one message.
+    void write(byte_view message, std::span<platform::native_handle const> handles = {});
 
     /// Receives the beginning of a message: its size. Then either read_body or read_rest have to follow. Throws EOFError at
     /// the end of the stream; TimeoutError after the deadline.
@@ -81,11 +99,17 @@ public:
     byte_buffer incoming;
 
 private:
-    std::size_t read_some(std::span<std::byte> place, platform::deadline until, message_handles* handles = nullptr);
+    std::size_t read_some(std::span<std::byte> place, platform::deadline until);
+    std::size_t read_first(std::span<std::byte> place, platform::deadline until, message_handles* handles);
+    body_ring& outbound() const noexcept { return rings_->ring[end_ ? 1 : 0]; }
+    body_ring& inbound() const noexcept { return rings_->ring[end_ ? 0 : 1]; }
 
     bool readable_;
     bool writable_;
+    bool end_; // which of the two of a Pipe this is
     unique_handle stream_;
+    shared_object<pipe_rings> rings_;
+    body_ring::reader body_; // of the message that is being received, if it does not come over the stream
 };
 
 /// The type in whose place another one is sent: views become what owns the same, since that is what arrives.
@@ -168,51 +192,68 @@ inline platform::native_handle connection_state::writable_stream() const {
     return handle;
 }
 
-inline void
-connection_state::write(byte_view first, byte_view second, std::span<platform::native_handle const> handles) {
+inline void connection_state::use_stream_only() noexcept {
+    if (!rings_) return;
+    for (auto& ring : rings_->ring) ring.switch_off();
+}
+
+inline void connection_state::write(byte_view message, std::span<platform::native_handle const> handles) {
     auto const handle = writable_stream();
-    std::uint64_t const size = std::uint64_t{first.size()} + second.size();
-    frame_header const header(size);
     std::error_code error;
-    if (second.empty()) {
-        platform::write_stream(handle, header.bytes(), first, handles, error);
-    } else { // the first part is the small one
-        std::array<std::byte, 64> beginning;
-        auto const end = std::copy(header.bytes().begin(), header.bytes().end(), beginning.begin());
-        std::copy(first.begin(), first.end(), end);
-        platform::write_stream(
-            handle, std::span(beginning).first(header.bytes().size() + first.size()), second, handles, error);
+    if (rings_ && message.size() >= body_ring::worth_it && outbound().begin_writing()) {
+        frame_header const header(message.size(), outbound().position());
+        platform::write_stream(handle, header.bytes(), {}, handles, error);
+        if (error) {
+            outbound().cancel();
+        } else if (!outbound().write(message, handle)) {
+            error = std::make_error_code(std::errc::broken_pipe);
+        }
+    } else {
+        platform::write_stream(handle, frame_header(message.size()).bytes(), message, handles, error);
     }
     if (error) throw OSError(error, "sending a message");
 }
 
-inline std::size_t
-connection_state::read_some(std::span<std::byte> place, platform::deadline until, message_handles* handles) {
+inline std::size_t connection_state::read_some(std::span<std::byte> place, platform::deadline until) {
+    if (body_) return body_.read(place);
     auto const handle = readable_stream();
     if (until != platform::never && !poll(until)) throw TimeoutError("the other end did not answer in time");
     std::error_code error;
-    if (handles == nullptr) {
-        auto const part = platform::read_stream(handle, place, {}, error);
-        if (error) throw OSError(error, "receiving a message");
-        return part.bytes;
-    }
+    auto const part = platform::read_stream(handle, place, {}, error);
+    if (error) throw OSError(error, "receiving a message");
+    return part.bytes;
+}
+
+inline std::size_t
+connection_state::read_first(std::span<std::byte> place, platform::deadline until, message_handles* handles) {
+    auto const handle = readable_stream();
+    if (until != platform::never && !poll(until)) throw TimeoutError("the other end did not answer in time");
     std::array<platform::native_handle, platform::handles_per_message> raw;
-    auto const part = platform::read_stream(handle, place, raw, error);
+    auto const room = std::span(raw).first(handles == nullptr ? 0 : raw.size());
+    std::error_code error;
+    auto const part = platform::read_stream(handle, place, room, error);
     for (std::size_t i = 0; i < part.handles; ++i) handles->arrived.emplace_back(raw[i]);
-    handles->lost = handles->lost || part.handles_lost;
+    if (handles != nullptr && part.handles_lost) handles->lost = true;
     if (error) throw OSError(error, "receiving a message");
     return part.bytes;
 }
 
 inline std::uint64_t connection_state::read_size(platform::deadline until, message_handles* handles) {
+    body_.finish(); // of a message that was given up
     bool begun = false;
     try {
-        return read_frame_header([&](std::span<std::byte> place) {
-            std::size_t const count =
-                read_some(place, until, begun ? nullptr : handles); // handles come with the first byte
-            begun = true;
-            return count;
-        });
+        auto const start = read_frame_header(
+            [&](std::span<std::byte> place) {
+                if (begun) return read_some(place, until);
+                begun = true;
+                return read_first(place, until, handles); // handles come with the first byte
+            },
+            static_cast<bool>(rings_));
+        if (start.is_elsewhere) body_ = body_ring::reader(inbound(), start.position, start.size);
+        return start.size;
+    } catch (EOFError const&) {
+        if (rings_) inbound().release(); // nobody will write there any more
+        throw;
     } catch (OSError const& error) {
         if (error.code() == std::errc::message_size) refuse_reading();
         throw;
@@ -221,11 +262,13 @@ inline std::uint64_t connection_state::read_size(platform::deadline until, messa
 
 inline void connection_state::read_body(std::span<std::byte> place, platform::deadline until) {
     read_frame_bytes(place, [&](std::span<std::byte> part) { return read_some(part, until); });
+    body_.finish();
 }
 
 template <class Grow>
 void connection_state::read_body(std::uint64_t size, Grow grow, platform::deadline until) {
     read_frame(size, std::move(grow), [&](std::span<std::byte> part) { return read_some(part, until); });
+    body_.finish();
 }
 
 inline void connection_state::refuse_reading() noexcept {

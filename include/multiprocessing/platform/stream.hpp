@@ -40,6 +40,9 @@ inline stream_part read_stream(
     std::span<native_handle> handles,
     std::error_code& error) noexcept;
 
+/// Whether everybody has closed the other end. Does not wait; bytes may be left to read.
+inline bool stream_has_ended(native_handle stream) noexcept;
+
 /// Where handles do not travel beside the bytes: a number by which another process can get a duplicate, once. It keeps
 /// something open until then, or until this process ends.
 inline std::uint64_t publish_handle(native_handle handle, std::error_code& error) noexcept;

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -174,6 +175,11 @@ platform::stream_part platform::read_stream(
         while (result.handles > 0) platform::close(handles[--result.handles]);
     }
     return result;
+}
+
+bool platform::stream_has_ended(native_handle stream) noexcept {
+    ::pollfd entry{stream, 0, 0}; // only what is always reported
+    return ::poll(&entry, 1, 0) > 0;
 }
 
 std::uint64_t platform::publish_handle(native_handle, std::error_code& error) noexcept {

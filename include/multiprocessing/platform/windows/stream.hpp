@@ -37,6 +37,11 @@ platform::stream_part platform::read_stream(
     return result;
 }
 
+bool platform::stream_has_ended(native_handle stream) noexcept {
+    DWORD available = 0;
+    return !::PeekNamedPipe(stream, nullptr, 0, nullptr, &available, nullptr);
+}
+
 // The number holds this process and a duplicate that only waits to be taken: the receiver's process id is not known here.
 
 std::uint64_t platform::publish_handle(native_handle handle, std::error_code& error) noexcept {
