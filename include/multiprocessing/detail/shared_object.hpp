@@ -168,12 +168,16 @@ inline void known_objects::begin_child() noexcept {
 }
 
 inline void known_objects::release_all() noexcept {
-    std::scoped_lock const guard(mutex_);
-    for (auto const& [position, known] : all_) {
+    decltype(all_) known_here;
+    {
+        std::scoped_lock const guard(mutex_);
+        known_here.swap(all_);
+    }
+    // Without the lock: an object that is destroyed may let go of others.
+    for (auto const& [position, known] : known_here) {
         if (known.first->generation_ != fork_generation()) continue;
         if (header(position).processes.fetch_sub(1, std::memory_order_acq_rel) == 1) known.first->destroy_(position);
     }
-    all_.clear();
 }
 
 template <class T>
