@@ -1,6 +1,5 @@
 // not on windows
 #include <multiprocessing/forkserver.hpp>
-
 #include <multiprocessing/process.hpp>
 
 #include "support/board.hpp"

@@ -1,7 +1,7 @@
 // runs per start method
-#include <multiprocessing/pool.hpp>
 #include <multiprocessing/context.hpp>
 #include <multiprocessing/functional.hpp>
+#include <multiprocessing/pool.hpp>
 
 #include "support/catch.hpp"
 

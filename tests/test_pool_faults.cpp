@@ -1,8 +1,8 @@
 // runs per start method
 // not on windows
-#include <multiprocessing/pool.hpp>
 #include <multiprocessing/context.hpp>
 #include <multiprocessing/functional.hpp>
+#include <multiprocessing/pool.hpp>
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
@@ -34,9 +34,7 @@ enum class End { abort, crash, leave, exit, terminate_process, library_exit, kil
 int end_at_five(End how, int x) {
     if (x != 5) return x;
     switch (how) {
-    case End::abort:
-        ::signal(SIGABRT, SIG_DFL);
-        std::abort();
+    case End::abort: ::signal(SIGABRT, SIG_DFL); std::abort();
     case End::crash:
         ::signal(SIGSEGV, SIG_DFL); // a sanitizer would make an exit of it
         ::raise(SIGSEGV);

@@ -1,6 +1,6 @@
 // runs per start method
-#include <multiprocessing/pool.hpp>
 #include <multiprocessing/context.hpp>
+#include <multiprocessing/pool.hpp>
 
 #include "support/board.hpp"
 #include "support/catch.hpp"

@@ -49,9 +49,15 @@ bool is_active(mp::Process const& process) {
 namespace {
 
 void report_arguments(
-    Board board, int number, std::string const& text, std::vector<int> list, std::tuple<int, double> pair, char letter) {
+    Board board,
+    int number,
+    std::string const& text,
+    std::vector<int> list,
+    std::tuple<int, double> pair,
+    char letter) {
     std::ostringstream all;
-    all << number << ' ' << text << ' ' << list.size() << ' ' << list.at(0) << ' ' << std::get<1>(pair) << ' ' << letter;
+    all << number << ' ' << text << ' ' << list.size() << ' ' << list.at(0) << ' ' << std::get<1>(pair) << ' '
+        << letter;
     board.write(all.str());
 }
 
@@ -59,7 +65,8 @@ void report_arguments(
 
 TEST_CASE("arguments arrive unchanged, in the types of the parameters") {
     Board const board = Board::make();
-    mp::Process process(report_arguments, board, short{1}, "two words", std::vector<int>{1, 2}, std::tuple(1, 2.5), 'x');
+    mp::Process process(
+        report_arguments, board, short{1}, "two words", std::vector<int>{1, 2}, std::tuple(1, 2.5), 'x');
     process.start();
     process.join();
     REQUIRE(process.exitcode() == 0);

@@ -63,7 +63,8 @@ void leave_with_objects(Board board) {
     Unwound const object{std::move(board)};
     try {
         mp::exit(3);
-    } catch (std::exception const&) {} // an exit is no error
+    } catch (std::exception const&) {
+    } // an exit is no error
 }
 
 } // namespace
@@ -214,28 +215,16 @@ TEST_CASE("children are waited for after the exit functions") {
     CHECK(child.errors.empty());
 }
 
-TEST_CASE("child: returns from main with children", "[.]") {
-    static std::optional<mp::Process> worker;
-    Board const board = Board::make();
-    worker.emplace(finish_later, board);
-    worker->start();
-    board.set(1, 1);
-}
-
-TEST_CASE("a Process with static storage is joined after main") {
-    auto const child = run_hidden_case("child: returns from main with children");
-    INFO(child.output << child.errors);
-    CHECK(count_of("the child has ended", child.output) == 1);
-}
-
 namespace {
 
 void have_children(Board board) {
     auto& daemon = *new mp::Process({.daemon = true}, wait_for_ever, board);
-    auto& worker = *new mp::Process([](Board const& shared) {
-        shared.await(1, 1);
-        shared.set(1, 2);
-    }, board);
+    auto& worker = *new mp::Process(
+        [](Board const& shared) {
+            shared.await(1, 1);
+            shared.set(1, 2);
+        },
+        board);
     daemon.start();
     worker.start();
     board.set(*daemon.pid(), 3);
@@ -273,16 +262,22 @@ TEST_CASE("child: has exit functions", "[.]") {
     CHECK(exitcode_of(register_exit_functions, board) == 0);
     std::printf("[%s] ", board.text().c_str());
     board.write("");
-    CHECK(exitcode_of([](Board const& shared) {
-              register_exit_functions(shared);
-              mp::exit(9);
-          }, board) == 9);
+    CHECK(
+        exitcode_of(
+            [](Board const& shared) {
+                register_exit_functions(shared);
+                mp::exit(9);
+            },
+            board) == 9);
     std::printf("[%s] ", board.text().c_str());
     board.write("");
-    CHECK(exitcode_of([](Board const& shared) {
-              register_exit_functions(shared);
-              fail();
-          }, board) == 1);
+    CHECK(
+        exitcode_of(
+            [](Board const& shared) {
+                register_exit_functions(shared);
+                fail();
+            },
+            board) == 1);
     std::printf("[%s] ", board.text().c_str());
 }
 
@@ -297,10 +292,12 @@ TEST_CASE("exit functions of a child run at its end, last first, and those of it
 
 TEST_CASE("an exit function that nobody runs: a child that is killed") {
     Board const board = Board::make();
-    mp::Process process([](Board const& shared) {
-        mp::at_exit([shared] { shared.set(1, 5); });
-        wait_for_ever(shared);
-    }, board);
+    mp::Process process(
+        [](Board const& shared) {
+            mp::at_exit([shared] { shared.set(1, 5); });
+            wait_for_ever(shared);
+        },
+        board);
     process.start();
     REQUIRE(board.await(1));
     process.terminate();
@@ -312,8 +309,6 @@ TEST_CASE("an exit function that nobody runs: a child that is killed") {
 
 TEST_CASE("a child that has joined its threads ends normally") {
     Board const board = Board::make();
-    CHECK(exitcode_of([](Board const& shared) {
-              std::thread([shared] { shared.set(1); }).join();
-          }, board) == 0);
+    CHECK(exitcode_of([](Board const& shared) { std::thread([shared] { shared.set(1); }).join(); }, board) == 0);
     CHECK(board.get() == 1);
 }

@@ -295,10 +295,12 @@ TEST_CASE("exit codes are right although SIGCHLD is ignored") {
 
 TEST_CASE("exit codes are right although the program waits for all children itself") {
     Board const board = Board::make();
-    mp::Process process([](Board const& shared) {
-        wait_for_stop(shared);
-        mp::exit(9);
-    }, board);
+    mp::Process process(
+        [](Board const& shared) {
+            wait_for_stop(shared);
+            mp::exit(9);
+        },
+        board);
     process.start();
     REQUIRE(board.await(1));
     board.set(1, 1);

@@ -1,8 +1,7 @@
 // runs per start method
-#include <multiprocessing/process.hpp>
-
 #include <multiprocessing/context.hpp>
 #include <multiprocessing/pool.hpp>
+#include <multiprocessing/process.hpp>
 #include <multiprocessing/queues.hpp>
 
 #include "support/catch.hpp"

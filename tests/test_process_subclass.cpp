@@ -36,7 +36,7 @@ private:
     friend class boost::serialization::access;
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive & board_ & numbers_;
+        archive& board_& numbers_;
     }
 
     Board board_;

@@ -1,6 +1,6 @@
 // runs per start method
-#include <multiprocessing/shareable_list.hpp>
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/shareable_list.hpp>
 
 #include "support/catch.hpp"
 
@@ -54,7 +54,8 @@ TEST_CASE("items come back as they were put in") {
     CHECK(list.format() == "qdxxxxxxx?xxxxxxx?xxxxxx?x8s16s8s8sq8s");
     CHECK(list.count(true) == 1);
     CHECK(list.index(std::string("hi")) == 5);
-    CHECK(list.to_string().starts_with("ShareableList([42, 2.5, True, False, None, 'hi', 'exactly8', <3 bytes>, '', -9223"));
+    CHECK(list.to_string().starts_with(
+        "ShareableList([42, 2.5, True, False, None, 'hi', 'exactly8', <3 bytes>, '', -9223"));
     CHECK(ShareableList(std::vector<Item>()).size() == 0);
     CHECK(ShareableList(std::vector<Item>()).shm().size() == 16);
 }

@@ -1,6 +1,6 @@
 // runs per start method
-#include <multiprocessing/shared_memory.hpp>
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/shared_memory.hpp>
 
 #include "support/catch.hpp"
 
@@ -142,7 +142,8 @@ TEST_CASE("a message with the name of a block that is gone says so") {
         CHECK(loaded.buf()[3] == std::byte{5});
         block.unlink();
     }
-    CHECK(code_of([&] { mp::detail::load<mp::SharedMemory>({message.data(), message.size()}); }) ==
-          std::errc::no_such_file_or_directory);
+    CHECK(code_of([&] {
+              mp::detail::load<mp::SharedMemory>({message.data(), message.size()});
+          }) == std::errc::no_such_file_or_directory);
 }
 #endif

@@ -1,6 +1,5 @@
-#include <multiprocessing/spawn.hpp>
-
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/spawn.hpp>
 
 #include "support/board.hpp"
 #include "support/catch.hpp"

@@ -1,7 +1,6 @@
 // not on windows
-#include <multiprocessing/spawn.hpp>
-
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/spawn.hpp>
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
@@ -68,7 +67,8 @@ TEST_CASE("what the library opens does not reach programs that others start") {
     Board const stop = Board::make();
     std::vector<mp::Process> children;
     for (auto const method : {mp::StartMethod::fork, mp::StartMethod::spawn, mp::StartMethod::forkserver}) {
-        children.emplace_back(mp::ProcessOptions{.method = method}, [](Board const& shared) { shared.await(1); }, stop);
+        children.emplace_back(
+            mp::ProcessOptions{.method = method}, [](Board const& shared) { shared.await(1); }, stop);
         children.back().start();
     }
     auto const now = open_descriptors();

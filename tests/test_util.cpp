@@ -1,7 +1,6 @@
 // runs per start method
-#include <multiprocessing/util.hpp>
-
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/util.hpp>
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
@@ -59,8 +58,9 @@ TEST_CASE("exit functions run after main, the last registered first, whatever th
     auto const child = run_hidden_case("child: registers exit functions");
     CHECK(child.exitcode == 0);
     CHECK(child.output.ends_with("last nested first "));
-    CHECK(child.errors == "multiprocessing: a function registered with at_exit threw\n"
-                          "multiprocessing: a function registered with at_exit threw: a reason\n");
+    CHECK(
+        child.errors == "multiprocessing: a function registered with at_exit threw\n"
+                        "multiprocessing: a function registered with at_exit threw: a reason\n");
 }
 
 // ---- forks

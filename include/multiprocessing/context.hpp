@@ -121,7 +121,9 @@ inline void set_start_method(std::optional<StartMethod> method, bool force) {
     fixed = method;
 }
 
-inline void set_start_method(std::string_view method, bool force) { set_start_method(start_method_from(method), force); }
+inline void set_start_method(std::string_view method, bool force) {
+    set_start_method(start_method_from(method), force);
+}
 
 inline std::optional<StartMethod> get_start_method(bool allow_none) {
     auto& fixed = detail::process_state::instance().start_method;
@@ -162,11 +164,13 @@ template <StartMethod method>
 template <class F, class... Args>
 Process StaticContext<method>::Process(ProcessOptions options, F&& target, Args&&... args) const {
     if constexpr (method != StartMethod::fork) {
-        static_assert(detail::callable_travels<std::decay_t<F>>,
-                      "multiprocessing: this target holds state that cannot travel to a spawned process; use a function, "
-                      "a lambda without captures, partial(), by_value() or a function object with serialize()");
-        static_assert(detail::travels<typename detail::signature_of<std::decay_t<F>, Args...>::kept>,
-                      "multiprocessing: an argument of this target cannot travel to a spawned process");
+        static_assert(
+            detail::callable_travels<std::decay_t<F>>,
+            "multiprocessing: this target holds state that cannot travel to a spawned process; use a function, "
+            "a lambda without captures, partial(), by_value() or a function object with serialize()");
+        static_assert(
+            detail::travels<typename detail::signature_of<std::decay_t<F>, Args...>::kept>,
+            "multiprocessing: an argument of this target cannot travel to a spawned process");
     }
     return Context::Process(std::move(options), std::forward<F>(target), std::forward<Args>(args)...);
 }

@@ -127,7 +127,8 @@ public:
 class MaybeEncodingError : public std::runtime_error {
 public:
     MaybeEncodingError(std::string const& exc, std::string const& value)
-        : std::runtime_error("error sending result: '" + value + "'. Reason: '" + exc + "'"), exc_(exc), value_(value) {}
+        : std::runtime_error("error sending result: '" + value + "'. Reason: '" + exc + "'"), exc_(exc), value_(value) {
+    }
 
     /// What the serialisation said.
     std::string const& exc() const noexcept { return exc_; }
@@ -153,7 +154,12 @@ public:
 /// Differs: Python's Pool loses the item and waits for ever.
 class WorkerDiedError : public futures::BrokenProcessPool {
 public:
-    WorkerDiedError(std::int64_t pid, int exitcode, std::string signal_name, std::optional<std::size_t> task_index, unsigned attempt = 1);
+    WorkerDiedError(
+        std::int64_t pid,
+        int exitcode,
+        std::string signal_name,
+        std::optional<std::size_t> task_index,
+        unsigned attempt = 1);
 
     /// The process that died.
     std::int64_t pid() const noexcept { return pid_; }
@@ -185,11 +191,11 @@ private:
 class RemoteError {
 public:
     struct Details {
-        std::string type_name;               ///< the type that was thrown, readable
-        std::string message;                 ///< its what(), or empty
-        std::vector<std::string> causes;     ///< "type: what" of each nested exception, outermost first
-        std::string process_name;            ///< name of the process that threw
-        std::int64_t pid = 0;                ///< its process id
+        std::string type_name;                   ///< the type that was thrown, readable
+        std::string message;                     ///< its what(), or empty
+        std::vector<std::string> causes;         ///< "type: what" of each nested exception, outermost first
+        std::string process_name;                ///< name of the process that threw
+        std::int64_t pid = 0;                    ///< its process id
         std::optional<std::uint64_t> task_index; ///< position in the input, if an item of a pool threw
     };
 

@@ -145,11 +145,11 @@ inline void fork_server::start(child_state& child, launch_record& record, platfo
         std::vector<platform::native_handle> handles{lifeline};
         for (std::uint64_t i = 0; i < record.handle_count; ++i) handles.push_back(numbered_handle(record.handles[i]));
         std::error_code error;
-        platform::send_handles(
-            requests_.get(), std::as_bytes(std::span(&position, 1)), handles, server_.pid(), error);
+        platform::send_handles(requests_.get(), std::as_bytes(std::span(&position, 1)), handles, server_.pid(), error);
         if (!error) {
             auto const answered = [&] { return record.pid.load(std::memory_order_acquire) != 0; };
-            while (!record.changed.await(answered, platform::clock::now() + longest_nap) && server_.is_alive()) {}
+            while (!record.changed.await(answered, platform::clock::now() + longest_nap) && server_.is_alive()) {
+            }
             if (answered()) break;
             error = std::make_error_code(std::errc::broken_pipe);
         }
@@ -193,8 +193,10 @@ inline void fork_server::serve(launch_record& record, std::vector<platform::nati
         watched.assign(1, requests);
         bool blind = false; // a child without a sentinel has to be asked
         for (auto const& child : all) {
-            if (child.process.sentinel != platform::invalid_handle) watched.push_back(child.process.sentinel);
-            else blind = true;
+            if (child.process.sentinel != platform::invalid_handle)
+                watched.push_back(child.process.sentinel);
+            else
+                blind = true;
         }
         auto const ready = std::make_unique<bool[]>(watched.size());
         auto const until = blind ? platform::clock::now() + std::chrono::milliseconds(5) : platform::never;
@@ -208,8 +210,8 @@ inline void fork_server::serve(launch_record& record, std::vector<platform::nati
         if (!ready[0]) continue;
         arena_offset position = 0;
         platform::native_handle received[platform::handles_per_message];
-        auto const message = platform::receive_handles(
-            requests, std::as_writable_bytes(std::span(&position, 1)), received, error);
+        auto const message =
+            platform::receive_handles(requests, std::as_writable_bytes(std::span(&position, 1)), received, error);
         if (error == std::errc::too_many_files_open && position != 0) { // the request came, its handles did not
             memory.at<launch_record>(position)->refuse(error);
             continue;

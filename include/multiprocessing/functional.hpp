@@ -32,11 +32,14 @@ class copied_call;
 template <class F, class... Args>
 auto partial(F&& func, Args&&... args) {
     using callable = std::decay_t<F>;
-    static_assert(detail::callable_travels<callable>, "multiprocessing: the function given to partial() cannot travel to "
-                                                      "another process; use a function, a lambda without captures, or "
-                                                      "a function object with serialize()");
-    static_assert((detail::travels<detail::guessed_parameter<Args>> && ...),
-                  "multiprocessing: an argument given to partial() cannot travel to another process");
+    static_assert(
+        detail::callable_travels<callable>,
+        "multiprocessing: the function given to partial() cannot travel to "
+        "another process; use a function, a lambda without captures, or "
+        "a function object with serialize()");
+    static_assert(
+        (detail::travels<detail::guessed_parameter<Args>> && ...),
+        "multiprocessing: an argument given to partial() cannot travel to another process");
     return detail::partial_call<callable, detail::guessed_parameter<Args>...>(
         std::forward<F>(func), detail::guessed_parameter<Args>(std::forward<Args>(args))...);
 }
@@ -48,9 +51,11 @@ auto partial(F&& func, Args&&... args) {
 /// Example    int n = 3; pool.map(mp::by_value([n](int x) { return n * x; }), items)
 template <class F>
 auto by_value(F func) {
-    static_assert(std::is_trivially_copyable_v<F>, "multiprocessing: by_value() needs a lambda whose captures are "
-                                                   "trivially copyable (numbers, plain structs); use partial() or a "
-                                                   "function object with serialize() for others");
+    static_assert(
+        std::is_trivially_copyable_v<F>,
+        "multiprocessing: by_value() needs a lambda whose captures are "
+        "trivially copyable (numbers, plain structs); use partial() or a "
+        "function object with serialize() for others");
     return detail::copied_call<F>(std::move(func));
 }
 

@@ -64,7 +64,8 @@ public:
 
     /// Each worker, also one that replaces another, first calls initializer(initargs...).
     template <class F, class... Args>
-        requires std::invocable<std::decay_t<F>&, detail::guessed_parameter<Args>...> || detail::declares_parameters<std::decay_t<F>>
+        requires std::invocable<std::decay_t<F>&, detail::guessed_parameter<Args>...> ||
+                 detail::declares_parameters<std::decay_t<F>>
     Pool(PoolOptions options, F&& initializer, Args&&... initargs);
     template <class F, class... Args>
     Pool(int processes, F&& initializer, Args&&... initargs)
@@ -161,7 +162,8 @@ inline detail::crew_options Pool::checked(PoolOptions const& options) {
 inline Pool::Pool(PoolOptions options) : options_(checked(options)), crew_(std::make_unique<detail::crew>(options_)) {}
 
 template <class F, class... Args>
-    requires std::invocable<std::decay_t<F>&, detail::guessed_parameter<Args>...> || detail::declares_parameters<std::decay_t<F>>
+    requires std::invocable<std::decay_t<F>&, detail::guessed_parameter<Args>...> ||
+             detail::declares_parameters<std::decay_t<F>>
 Pool::Pool(PoolOptions options, F&& initializer, Args&&... initargs) : options_(checked(options)) {
     options_.initializer = detail::make_target(std::forward<F>(initializer), std::forward<Args>(initargs)...);
     crew_ = std::make_unique<detail::crew>(options_);
@@ -180,7 +182,8 @@ inline std::string Pool::to_string() const {
 template <class F, std::ranges::input_range Items>
 auto Pool::map(F func, Items&& items, MapOptions options) {
     using signature = detail::signature_of<F, std::ranges::range_reference_t<Items>>;
-    static_assert(signature::arity == 1, "multiprocessing: map() calls its function with one argument; starmap() unpacks");
+    static_assert(
+        signature::arity == 1, "multiprocessing: map() calls its function with one argument; starmap() unpacks");
     using kept = std::tuple_element_t<0, typename signature::kept>;
     return run<detail::call_with_item<signature>, signature, kept>(func, std::forward<Items>(items), options);
 }
@@ -195,7 +198,8 @@ auto Pool::starmap(F func, Items&& items, MapOptions options) {
 template <class F, class... Args>
 auto Pool::apply(F func, Args&&... args) {
     using signature = detail::signature_of<F, Args...>;
-    static_assert(signature::arity == sizeof...(Args), "multiprocessing: the function takes another number of arguments");
+    static_assert(
+        signature::arity == sizeof...(Args), "multiprocessing: the function takes another number of arguments");
     using kept = typename signature::kept;
     std::array<kept, 1> const items{kept(std::forward<Args>(args)...)};
     using result = std::remove_cvref_t<typename signature::result>;
@@ -210,12 +214,15 @@ auto Pool::apply(F func, Args&&... args) {
 template <class Call, class Signature, class Kept, class F, class Items>
 auto Pool::run(F& func, Items&& items, MapOptions options) {
     using result = typename Signature::result;
-    static_assert(!std::is_reference_v<result>,
-                  "multiprocessing: the function returns a reference, which means nothing outside its process; return a value");
-    static_assert(std::is_void_v<result> || detail::plain_result<result> || detail::travels<result>,
-                  "multiprocessing: the result of the function cannot travel between processes; give its type serialize()");
-    static_assert(detail::plain_result<Kept> || detail::travels<Kept>,
-                  "multiprocessing: the items cannot travel between processes; give their type serialize()");
+    static_assert(
+        !std::is_reference_v<result>,
+        "multiprocessing: the function returns a reference, which means nothing outside its process; return a value");
+    static_assert(
+        std::is_void_v<result> || detail::plain_result<result> || detail::travels<result>,
+        "multiprocessing: the result of the function cannot travel between processes; give its type serialize()");
+    static_assert(
+        detail::plain_result<Kept> || detail::travels<Kept>,
+        "multiprocessing: the items cannot travel between processes; give their type serialize()");
     crew_->require_owner();
     if (options.chunksize.value_or(1) < 1) throw ValueError("Chunksize must be 1+");
     if (crew_->is_closed()) throw ValueError("Pool not running");
@@ -227,8 +234,8 @@ auto Pool::run(F& func, Items&& items, MapOptions options) {
     auto const perform = [&]<template <class> class Callable>(detail::crew& crew, auto&& describe_callable) {
         auto* const work = detail::batch::make(
             0, input.count(), static_cast<std::uint64_t>(options.chunksize.value_or(0)), crew.size());
-        work->function = detail::identify<&detail::work_on<
-            Callable<F>, typename decltype(input)::reader, Call, std::remove_cv_t<result>>>();
+        work->function = detail::identify<
+            &detail::work_on<Callable<F>, typename decltype(input)::reader, Call, std::remove_cv_t<result>>>();
         describe_callable(*work);
         input.describe(*work);
         output.describe(*work);

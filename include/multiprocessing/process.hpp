@@ -32,8 +32,8 @@ struct process_access;
 
 /// What can be said before the target of a Process; everything is optional.
 struct ProcessOptions {
-    std::string name{};           ///< empty: Process-1, Process-2, … below Process-2: Process-2:1 …
-    std::optional<bool> daemon{}; ///< ended with its parent, may have no children; empty: as this process is
+    std::string name{};                  ///< empty: Process-1, Process-2, … below Process-2: Process-2:1 …
+    std::optional<bool> daemon{};        ///< ended with its parent, may have no children; empty: as this process is
     std::optional<StartMethod> method{}; ///< empty: the start method of the program
 };
 
@@ -174,7 +174,9 @@ public:
 
     /// Python's repr: <Process name='Process-1' pid=7 parent=3 started daemon>
     std::string to_string() const;
-    friend std::ostream& operator<<(std::ostream& stream, Process const& process) { return stream << process.to_string(); }
+    friend std::ostream& operator<<(std::ostream& stream, Process const& process) {
+        return stream << process.to_string();
+    }
 
 private:
     friend struct detail::process_access;

@@ -104,13 +104,15 @@ public:
 
     /// Python's repr: ShareableList([1, 'a'], name='…')
     std::string to_string() const;
-    friend std::ostream& operator<<(std::ostream& stream, ShareableList const& list) { return stream << list.to_string(); }
+    friend std::ostream& operator<<(std::ostream& stream, ShareableList const& list) {
+        return stream << list.to_string();
+    }
 
 private:
     friend class boost::serialization::access;
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive & memory_;
+        archive& memory_;
         if constexpr (Archive::is_loading::value) {
             if (memory_.data() != nullptr) check();
         }
@@ -131,7 +133,9 @@ private:
     std::size_t checked(std::ptrdiff_t i) const;
     void write(std::size_t i, Item const& item, std::string const& format);
     void check();
-    [[noreturn]] static void throw_damaged() { throw ValueError("this shared memory holds no ShareableList, or a damaged one"); }
+    [[noreturn]] static void throw_damaged() {
+        throw ValueError("this shared memory holds no ShareableList, or a damaged one");
+    }
 
     SharedMemory memory_;
     std::size_t count_ = 0;
@@ -164,8 +168,7 @@ inline void ShareableList::set_number(std::size_t position, std::int64_t number)
 inline ShareableList::ShareableList(std::vector<Item> const& items, std::string name, SharedMemoryOptions options)
     : count_(items.size()) {
     for (auto const& item : items) places_size_ += place_size(item);
-    memory_ = SharedMemory::create(
-        static_cast<std::int64_t>(kinds_begin() + count_), std::move(name), options);
+    memory_ = SharedMemory::create(static_cast<std::int64_t>(kinds_begin() + count_), std::move(name), options);
     set_number(0, static_cast<std::int64_t>(count_));
     std::size_t at = 0;
     for (std::size_t i = 0; i < count_; ++i) {

@@ -88,7 +88,9 @@ public:
 
     /// Python's repr: SharedMemory('name', size=N)
     std::string to_string() const { return "SharedMemory('" + name_ + "', size=" + std::to_string(size_) + ')'; }
-    friend std::ostream& operator<<(std::ostream& stream, SharedMemory const& block) { return stream << block.to_string(); }
+    friend std::ostream& operator<<(std::ostream& stream, SharedMemory const& block) {
+        return stream << block.to_string();
+    }
 
 private:
     friend class boost::serialization::access;
@@ -259,12 +261,12 @@ inline void SharedMemory::unlink() const {
 /// A named block travels by its name, another one by its place in the shared memory of the tree.
 template <class Archive>
 void SharedMemory::serialize(Archive& archive, unsigned) {
-    archive & name_;
+    archive& name_;
     if (!name_.empty()) {
         if constexpr (Archive::is_loading::value) *this = attach(name_);
         return;
     }
-    archive & anonymous_;
+    archive& anonymous_;
     if constexpr (Archive::is_loading::value) {
         if (anonymous_) see(anonymous_);
     }

@@ -47,8 +47,7 @@ inline std::pair<unique_handle, unique_handle> make_lifeline() {
 }
 
 /// A record for a child that will run `role` with this message.
-inline launch_record*
-make_launch_record(entry_id role, byte_sink const& message, launch_handles const& handles) {
+inline launch_record* make_launch_record(entry_id role, byte_sink const& message, launch_handles const& handles) {
     arena& memory = arena::instance();
     auto* const record = memory.create<launch_record>();
     record->role = role;
@@ -102,7 +101,8 @@ inline void freeze_support() {
     message.reset();
     detail::process_state::instance().bootstrapping = false;
     std::vector<platform::native_handle> handles;
-    for (std::uint64_t i = 0; i < record.handle_count; ++i) handles.push_back(detail::numbered_handle(record.handles[i]));
+    for (std::uint64_t i = 0; i < record.handle_count; ++i)
+        handles.push_back(detail::numbered_handle(record.handles[i]));
     detail::find_entry<detail::child_role>(record.role)(record, std::move(handles));
     platform::exit_process(0); // a role does not return
 }

@@ -96,7 +96,7 @@ public:
 
     /// In a forked child: what the parent registered for its exit is not the child's.
     void begin_child() noexcept {
-        exit_watched_ = true; // by the end of the child's bootstrap, not by std::atexit
+        exit_watched_ = true;     // by the end of the child's bootstrap, not by std::atexit
         new (&mutex_) std::mutex; // another thread of the parent may have held it
         at_exit_.clear();
         for (auto const& function : std::vector(after_fork_)) call(function, "a function registered after fork");

@@ -17,7 +17,8 @@ using multiprocessing::detail::arena_offset;
 
 namespace {
 
-constexpr std::array<std::size_t, 14> sizes{1, 63, 64, 65, 128, 200, 256, 257, 320, 1000, 4096, 5000, 70'000, 1'000'000};
+constexpr std::array<std::size_t, 14> sizes{
+    1, 63, 64, 65, 128, 200, 256, 257, 320, 1000, 4096, 5000, 70'000, 1'000'000};
 
 } // namespace
 
@@ -59,9 +60,8 @@ TEST_CASE("blocks are aligned, writable and do not overlap") {
     }
     for (std::size_t i = 0; i < blocks.size(); ++i) {
         auto const* const bytes = memory.at<unsigned char>(blocks[i].first);
-        bool const untouched = std::all_of(bytes, bytes + blocks[i].second, [&](unsigned char byte) {
-            return byte == static_cast<unsigned char>(i);
-        });
+        bool const untouched = std::all_of(
+            bytes, bytes + blocks[i].second, [&](unsigned char byte) { return byte == static_cast<unsigned char>(i); });
         CHECK(untouched);
     }
     for (auto const& [block, size] : blocks) memory.deallocate(block, size);

@@ -34,7 +34,7 @@ struct Scale {
     int operator()(int number) const { return factor * number; }
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive & factor;
+        archive& factor;
     }
 };
 
@@ -132,7 +132,7 @@ TEST_CASE("a parameter may be a reference, or be moved into") {
 TEST_CASE("a generic lambda takes arguments as they are, and text as std::string") {
     auto const generic = [](auto const& value) { return sizeof(value); };
     STATIC_REQUIRE_FALSE(detail::declares_parameters<decltype(generic)>);
-    STATIC_REQUIRE(std::is_same_v<detail::guessed_parameter<char const (&)[4]>, std::string>);
+    STATIC_REQUIRE(std::is_same_v<detail::guessed_parameter<char const(&)[4]>, std::string>);
     STATIC_REQUIRE(std::is_same_v<detail::guessed_parameter<double const&>, double>);
     CHECK(kept_and_called(generic, "abc") == sizeof(std::string));
     CHECK(kept_and_called(generic, 1.5) == sizeof(double));

@@ -1,6 +1,5 @@
 // runs per start method
 #include <multiprocessing/detail/participants.hpp>
-
 #include <multiprocessing/process.hpp>
 
 #include "support/board.hpp"

@@ -1,6 +1,5 @@
 // runs per start method
 #include <multiprocessing/detail/shared_object.hpp>
-
 #include <multiprocessing/process.hpp>
 
 #include "support/board.hpp"
@@ -15,7 +14,6 @@ namespace detail = mp::detail;
 using multiprocessing_test::Board;
 
 namespace {
-
 
 /// Lives in shared memory, so it may hold nothing that belongs to one process.
 struct Watched {

@@ -6,7 +6,8 @@
 int main() {
     std::string const text = "captured";
 #if defined(CORRECT)
-    auto const bound = multiprocessing::partial([](std::string const& t, int n) { return t.size() + std::size_t(n); }, text);
+    auto const bound =
+        multiprocessing::partial([](std::string const& t, int n) { return t.size() + std::size_t(n); }, text);
 #else
     auto const bound = multiprocessing::partial([text](int a, int n) { return text.size() + std::size_t(a + n); }, 1);
 #endif

@@ -19,7 +19,7 @@ inline constexpr int found_fault = 97;
 #define CHILD_CHECK(...)                                                                                               \
     do {                                                                                                               \
         if (__VA_ARGS__) break;                                                                                        \
-        std::fprintf(stderr, "%s:%d: in a child: not true: %s\n", __FILE__, __LINE__, #__VA_ARGS__);                    \
+        std::fprintf(stderr, "%s:%d: in a child: not true: %s\n", __FILE__, __LINE__, #__VA_ARGS__);                   \
         multiprocessing::platform::exit_process(multiprocessing_test::found_fault);                                    \
     } while (false)
 

@@ -57,8 +57,8 @@ run_hidden_case(std::string const& name, std::string const& redirections = {}, s
     std::string const output = temporary_file("out");
     std::string const errors = temporary_file("err");
 #if defined(_WIN32)
-    std::string const command = "\"" + before + "\"" + multiprocessing::platform::executable() + "\" \"" + name + "\" >\"" +
-                                output + "\" 2>\"" + errors + "\" " + redirections + "\"";
+    std::string const command = "\"" + before + "\"" + multiprocessing::platform::executable() + "\" \"" + name +
+                                "\" >\"" + output + "\" 2>\"" + errors + "\" " + redirections + "\"";
 #else
     // The shell has another /proc/self/exe.
     std::string const program = "/proc/" + std::to_string(multiprocessing::platform::current_process_id()) + "/exe";

@@ -78,7 +78,8 @@ private:
     static constexpr std::size_t largest_size = std::size_t{1} << 38; // address space that is reserved if possible
     static constexpr std::size_t smallest_size = std::size_t{1} << 26;
     static constexpr std::size_t class_count = 4 * 34;
-    static constexpr std::size_t discard_from = std::size_t{1} << 26; // freed blocks of this size give their memory back
+    static constexpr std::size_t discard_from = std::size_t{1}
+                                                << 26; // freed blocks of this size give their memory back
 
     // A list head: in the low bits the first block, above a count of the changes, so that a block that left and came
     // back in between is noticed.
@@ -251,7 +252,8 @@ inline arena_offset arena::pop(std::atomic<std::uint64_t>& list) noexcept {
         if (block == 0) return 0;
         std::uint64_t const next = link_of_free_block(base_ + block) / arena_alignment;
         std::uint64_t const changed = ((old >> block_bits) + 1) << block_bits | (next & mask);
-        if (list.compare_exchange_weak(old, changed, std::memory_order_acq_rel, std::memory_order_acquire)) return block;
+        if (list.compare_exchange_weak(old, changed, std::memory_order_acq_rel, std::memory_order_acquire))
+            return block;
     }
 }
 
@@ -287,7 +289,8 @@ inline void arena::commit(std::size_t end) {
     std::error_code error;
     platform::commit_segment(segment_.get(), base_, old, target - old, error);
     if (error) throw std::bad_alloc();
-    while (old < target && !head().committed.compare_exchange_weak(old, target, std::memory_order_acq_rel)) {}
+    while (old < target && !head().committed.compare_exchange_weak(old, target, std::memory_order_acq_rel)) {
+    }
 }
 
 inline std::size_t arena::committed() const noexcept { return head().committed.load(std::memory_order_relaxed); }

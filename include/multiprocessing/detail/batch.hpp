@@ -93,12 +93,11 @@ private:
     static constexpr std::uint64_t item_mask = (std::uint64_t{1} << item_bits) - 1;
     static constexpr unsigned length_bits = 48;
     static constexpr std::uint64_t length_mask = (std::uint64_t{1} << length_bits) - 1;
-    static constexpr std::uint64_t most_chunks = 4096;       // by the guided rule
-    static constexpr std::uint64_t probe = 16;               // first chunks, while the pace is unknown
+    static constexpr std::uint64_t most_chunks = 4096;        // by the guided rule
+    static constexpr std::uint64_t probe = 16;                // first chunks, while the pace is unknown
     static constexpr std::uint64_t longest_chunk = 4'000'000; // nanoseconds
 
     std::uint64_t next_size(std::uint64_t begin) const noexcept;
-
 };
 
 /// What a worker calls for a batch: it claims chunks until there are none. See batch_io.hpp.
@@ -107,8 +106,7 @@ using batch_function = void(batch& work, batch_worker& worker);
 
 // ---- implementation
 
-inline batch*
-batch::make(std::uint64_t first, std::uint64_t count, std::uint64_t chunksize, std::uint64_t workers) {
+inline batch* batch::make(std::uint64_t first, std::uint64_t count, std::uint64_t chunksize, std::uint64_t workers) {
     std::uint64_t const least = std::max<std::uint64_t>(1, (count + most_chunks - 1) / most_chunks);
     std::uint64_t const unit = chunksize != 0 ? chunksize : least;
     std::uint64_t const chunks = count / unit + 1;
@@ -129,7 +127,8 @@ batch::make(std::uint64_t first, std::uint64_t count, std::uint64_t chunksize, s
 }
 
 inline void batch::free(batch* object) noexcept {
-    std::size_t const size = sizeof(batch) + static_cast<std::size_t>(object->table_size) * sizeof(std::atomic<std::uint64_t>);
+    std::size_t const size =
+        sizeof(batch) + static_cast<std::size_t>(object->table_size) * sizeof(std::atomic<std::uint64_t>);
     arena::instance().deallocate(arena::instance().offset_of(object), size);
 }
 
@@ -178,7 +177,9 @@ void batch::visit_claims(Visit&& visit) noexcept {
         if (word == 0) return;
         std::uint64_t const length = word & length_mask;
         std::uint64_t const owner = word >> length_bits;
-        visit(chunk{number, begin, begin + length}, owner == done_mark ? std::nullopt : std::optional(static_cast<worker_number>(owner - 1)));
+        visit(
+            chunk{number, begin, begin + length},
+            owner == done_mark ? std::nullopt : std::optional(static_cast<worker_number>(owner - 1)));
         begin += length;
     }
 }

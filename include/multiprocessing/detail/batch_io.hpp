@@ -26,8 +26,7 @@ namespace multiprocessing::inline v0::detail {
 template <class T>
 class array_input {
 public:
-    explicit array_input(batch const& work) noexcept
-        : items_(arena::instance().at<T>(work.input) + work.first) {}
+    explicit array_input(batch const& work) noexcept : items_(arena::instance().at<T>(work.input) + work.first) {}
     T const& get(std::uint64_t i) const noexcept { return items_[i]; }
 
 private:
@@ -49,7 +48,8 @@ private:
 template <class T>
 class archived_input {
 public:
-    explicit archived_input(batch const& work) noexcept : begin_(arena::instance().at(work.input)), first_(work.first) {}
+    explicit archived_input(batch const& work) noexcept
+        : begin_(arena::instance().at(work.input)), first_(work.first) {}
     T get(std::uint64_t i) const {
         auto const* const position = reinterpret_cast<std::uint64_t const*>(begin_) + first_ + i;
         input_archive archive({begin_ + position[0], static_cast<std::size_t>(position[1] - position[0])});
@@ -139,8 +139,9 @@ struct call_with_item {
     template <class F, class Item>
     static decltype(auto) call(F& callable, Item&& item) {
         using kept = kept_argument<P>;
-        if constexpr (std::is_same_v<kept, std::remove_cvref_t<P>> && std::is_lvalue_reference_v<Item> &&
-                      (!std::is_reference_v<P> || std::is_const_v<std::remove_reference_t<P>>)) {
+        if constexpr (
+            std::is_same_v<kept, std::remove_cvref_t<P>> && std::is_lvalue_reference_v<Item> &&
+            (!std::is_reference_v<P> || std::is_const_v<std::remove_reference_t<P>>)) {
             return std::invoke(callable, item); // read in place
         } else {
             kept own = std::forward<Item>(item); // may be changed: the input stays as it is, for another try

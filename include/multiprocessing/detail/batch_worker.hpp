@@ -142,7 +142,8 @@ template <class Record>
 void push_record(std::atomic<arena_offset>& list, Record* record) noexcept {
     arena_offset const position = arena::instance().offset_of(record);
     record->next = list.load(std::memory_order_relaxed);
-    while (!list.compare_exchange_weak(record->next, position, std::memory_order_release, std::memory_order_relaxed)) {}
+    while (!list.compare_exchange_weak(record->next, position, std::memory_order_release, std::memory_order_relaxed)) {
+    }
 }
 
 inline void result_sink::grow(std::size_t at_least) {
@@ -186,8 +187,7 @@ inline std::optional<batch::chunk> batch_worker::next(batch& work) noexcept {
 inline void batch_worker::fail(batch& work, std::uint64_t item, std::exception_ptr error) {
     auto const& state = process_state::instance();
     std::uint64_t const index = work.first + item;
-    push_record(
-        work.failures, make_failure(index, error, {state.name, platform::current_process_id(), index}));
+    push_record(work.failures, make_failure(index, error, {state.name, platform::current_process_id(), index}));
 }
 
 inline batch* batch_worker::protect_front() noexcept {

@@ -29,8 +29,9 @@ struct tuple_signature_for;
 template <class F, class Tuple, std::size_t... i>
 struct tuple_signature_for<F, Tuple, std::index_sequence<i...>>
     : std::type_identity<signature_of<F, std::tuple_element_t<i, Tuple>...>> {
-    static_assert(signature_of<F, std::tuple_element_t<i, Tuple>...>::arity == sizeof...(i),
-                  "multiprocessing: the function takes another number of arguments than the tuples have elements");
+    static_assert(
+        signature_of<F, std::tuple_element_t<i, Tuple>...>::arity == sizeof...(i),
+        "multiprocessing: the function takes another number of arguments than the tuples have elements");
 };
 template <class F, class Tuple>
 using tuple_signature = typename tuple_signature_for<F, Tuple>::type;
@@ -42,7 +43,8 @@ Kept keep_item(Element&& element) {
         return std::forward<Element>(element);
     } else if constexpr (requires { std::tuple_size<std::remove_cvref_t<Element>>::value; }) {
         return std::apply(
-            [](auto&&... parts) { return Kept(std::forward<decltype(parts)>(parts)...); }, std::forward<Element>(element));
+            [](auto&&... parts) { return Kept(std::forward<decltype(parts)>(parts)...); },
+            std::forward<Element>(element));
     } else {
         return Kept(std::forward<Element>(element));
     }
@@ -60,7 +62,8 @@ public:
     using reader = typename std::conditional_t<
         counted,
         std::type_identity<sequence_input<std::conditional_t<counted, Kept, int>>>,
-        std::conditional_t<plain, std::type_identity<array_input<Kept>>, std::type_identity<archived_input<Kept>>>>::type;
+        std::conditional_t<plain, std::type_identity<array_input<Kept>>, std::type_identity<archived_input<Kept>>>>::
+        type;
 
     template <class Items>
     explicit call_input(Items&& items) {
@@ -155,7 +158,8 @@ public:
             block_ = arena_block(count_ * sizeof(R));
         } else {
             block_ = arena_block(count_ * sizeof(std::atomic<arena_offset>));
-            for (std::size_t i = 0; i < count_; ++i) ::new (block_.get<std::atomic<arena_offset>>() + i) std::atomic<arena_offset>(0);
+            for (std::size_t i = 0; i < count_; ++i)
+                ::new (block_.get<std::atomic<arena_offset>>() + i) std::atomic<arena_offset>(0);
         }
     }
     ~call_output() { free_regions(); }

@@ -25,12 +25,13 @@ inline constexpr bool is_function_pointer = std::is_pointer_v<F> && std::is_func
 /// Functions, lambdas without captures, empty function objects: the type, or the address, says everything.
 template <class F>
 inline constexpr bool is_code =
-    is_function_pointer<F> || (std::is_empty_v<F> && (std::is_default_constructible_v<F> || std::is_trivially_copyable_v<F>));
+    is_function_pointer<F> ||
+    (std::is_empty_v<F> && (std::is_default_constructible_v<F> || std::is_trivially_copyable_v<F>));
 
 /// Function objects whose state travels: they have `serialize`, or are made by `partial` or `by_value`.
 template <class F>
-inline constexpr bool has_state = !is_code<F> && std::is_class_v<F> && travels<F> &&
-                                  (user_serialize<output_archive, F> || has_codec<F>);
+inline constexpr bool has_state =
+    !is_code<F> && std::is_class_v<F> && travels<F> && (user_serialize<output_archive, F> || has_codec<F>);
 
 /// Such an F can be sent to a process that already runs. Everything else, such as a lambda with captures, can only be
 /// inherited by a process that is forked now.
@@ -44,7 +45,8 @@ F load_callable(input_archive& archive);
 
 inline constexpr char cannot_travel_text[] =
     "this callable holds state that cannot travel: use a function, a lambda without captures, a function object with "
-    "serialize(), multiprocessing::partial(f, args...), or multiprocessing::by_value(lambda); or the start method fork, "
+    "serialize(), multiprocessing::partial(f, args...), or multiprocessing::by_value(lambda); or the start method "
+    "fork, "
     "which takes any callable";
 
 // ---- parameters

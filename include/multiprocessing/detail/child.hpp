@@ -26,14 +26,14 @@ namespace multiprocessing::inline v0::detail {
 struct launch_record {
     static constexpr std::uint64_t nothing_yet = ~std::uint64_t{0};
 
-    entry_id role;                      ///< what the child runs: a `child_role`
-    arena_offset message = 0;           ///< for the role
+    entry_id role;            ///< what the child runs: a `child_role`
+    arena_offset message = 0; ///< for the role
     std::uint64_t message_size = 0;
-    std::uint64_t handle_count = 0;     ///< handles that came with the message…
-    std::uintptr_t handles[16] = {};    ///< …as they are numbered in the child
-    std::atomic<std::int64_t> pid{0};   ///< fork server: the child, or minus the error number
-    std::atomic<std::uint64_t> outcome{nothing_yet};  ///< fork server: the exit status of the child
-    std::atomic<bool> settled{false};   ///< fork server: it does not touch this record any more
+    std::uint64_t handle_count = 0;                  ///< handles that came with the message…
+    std::uintptr_t handles[16] = {};                 ///< …as they are numbered in the child
+    std::atomic<std::int64_t> pid{0};                ///< fork server: the child, or minus the error number
+    std::atomic<std::uint64_t> outcome{nothing_yet}; ///< fork server: the exit status of the child
+    std::atomic<bool> settled{false};                ///< fork server: it does not touch this record any more
     /// The exit code that the child is about to end with, for the case that the system tells nobody (SIGCHLD is
     /// ignored, the fork server is dead).
     std::atomic<std::uint64_t> intended{nothing_yet};
@@ -273,7 +273,8 @@ inline void children::finish() noexcept {
             if (child->daemon) platform::terminate_process(child->pid(), ignored);
         }
         for (auto const& child : all) child->wait(platform::never);
-    } catch (...) {} // out of memory at the very end: the lifelines do the rest
+    } catch (...) {
+    } // out of memory at the very end: the lifelines do the rest
 }
 
 inline void children::begin_child() noexcept {

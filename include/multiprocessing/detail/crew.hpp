@@ -104,7 +104,7 @@ private:
     std::vector<std::unique_ptr<Process>> workers_; // one per slot; null: left, and not replaced
     std::vector<std::unique_ptr<Process>> leaving_; // have done their share
     std::vector<crew_call*> calls_;
-    std::deque<batch*> line_;   // batches in the order of their submission, from the front on
+    std::deque<batch*> line_; // batches in the order of their submission, from the front on
     batch* last_ = nullptr;
     std::vector<batch*> released_; // may be freed once they are behind the front and no worker names them
     std::exception_ptr broken_;
@@ -116,7 +116,8 @@ private:
 class crew_worker : public SpawnableProcess<crew_worker> {
 public:
     crew_worker() = default;
-    crew_worker(ProcessOptions options, arena_offset board, worker_number number, std::shared_ptr<process_target> initializer)
+    crew_worker(
+        ProcessOptions options, arena_offset board, worker_number number, std::shared_ptr<process_target> initializer)
         : SpawnableProcess(std::move(options)), board_(board), number_(number), initializer_(std::move(initializer)) {}
 
     void run() override;
@@ -125,10 +126,10 @@ private:
     friend class boost::serialization::access;
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive & board_ & number_;
+        archive& board_& number_;
         if constexpr (Archive::is_saving::value) {
             bool const present = initializer_ != nullptr;
-            archive & present;
+            archive& present;
             if (present) {
                 if (!initializer_->travels()) throw PicklingError(cannot_travel_text);
                 archive << initializer_->factory();
@@ -136,7 +137,7 @@ private:
             }
         } else {
             bool present = false;
-            archive & present;
+            archive& present;
             if (present) made_ = find_entry<process_factory>(archive.template make<entry_id>())(archive);
         }
     }
@@ -203,7 +204,8 @@ inline crew::~crew() {
     terminate();
     try {
         join();
-    } catch (...) {}
+    } catch (...) {
+    }
     for (auto* const work : released_) batch::free(work);
 }
 
@@ -271,7 +273,8 @@ inline void crew::release(crew_call& call) noexcept {
         terminate();
         try {
             join();
-        } catch (...) {}
+        } catch (...) {
+        }
     }
     std::scoped_lock const guard(mutex_);
     std::erase(calls_, &call);
@@ -360,8 +363,8 @@ inline void crew::bury(std::size_t number, std::int64_t pid, int exitcode) {
     for (auto* const call : calls_) settle_claims(*call, number, item, pid, exitcode);
 }
 
-inline void crew::settle_claims(
-    crew_call& call, std::size_t number, std::uint64_t item, std::int64_t pid, int exitcode) {
+inline void
+crew::settle_claims(crew_call& call, std::size_t number, std::uint64_t item, std::int64_t pid, int exitcode) {
     call.inexact = true;
     std::vector<batch*> remainders;
     for (auto* const work : call.batches) {
@@ -373,8 +376,7 @@ inline void crew::settle_claims(
                 call.lost.push_back(
                     {index,
                      platform::clock::now().time_since_epoch().count(),
-                     std::make_exception_ptr(
-                         WorkerDiedError(pid, exitcode, platform::signal_name(-exitcode), index))});
+                     std::make_exception_ptr(WorkerDiedError(pid, exitcode, platform::signal_name(-exitcode), index))});
                 rest = item;
             } else if (item == claim.end + 1) { // the chunk was done
                 rest = claim.end;
@@ -423,7 +425,8 @@ inline void crew::terminate() noexcept {
         }
         try {
             workers_[i]->terminate();
-        } catch (...) {} // not permitted? join will find out
+        } catch (...) {
+        } // not permitted? join will find out
     }
 }
 

@@ -64,15 +64,16 @@ inline constexpr entry_point<std::remove_pointer_t<decltype(Function)>> entry_po
 
 inline platform::module_place place_of_code(void const* address) {
     auto const place = platform::locate(address);
-    if (place.module == 0) throw PicklingError("a function that lies in no loaded module cannot be named for another process");
+    if (place.module == 0)
+        throw PicklingError("a function that lies in no loaded module cannot be named for another process");
     return place;
 }
 
 inline void const* code_at(platform::module_place place) {
     void const* const address = platform::resolve(place);
     if (address == nullptr) {
-        throw PicklingError(
-            "the function to run is not in this process: the program is another build, or a shared library is not loaded");
+        throw PicklingError("the function to run is not in this process: the program is another build, or a shared "
+                            "library is not loaded");
     }
     return address;
 }

@@ -82,8 +82,9 @@ template <class F, class... Args>
 std::unique_ptr<process_target> make_target(F&& callable, Args&&... args) {
     using kept_callable = std::decay_t<F>;
     if constexpr (declares_parameters<kept_callable>) {
-        static_assert(declared<kept_callable>::type::arity == sizeof...(Args),
-                      "multiprocessing: the target takes another number of arguments");
+        static_assert(
+            declared<kept_callable>::type::arity == sizeof...(Args),
+            "multiprocessing: the target takes another number of arguments");
     }
     using target = callable_target<kept_callable, signature_of<kept_callable, Args...>>;
     return std::make_unique<target>(std::forward<F>(callable), std::forward<Args>(args)...);
@@ -126,13 +127,16 @@ inline void signal_child(child_state& child, void (*send)(platform::process_id, 
 } // namespace detail
 
 inline void ProcessHandle::terminate() const {
-    detail::signal_child(*child_, [](auto pid, auto& error) { platform::terminate_process(pid, error); }, "terminate");
+    detail::signal_child(
+        *child_, [](auto pid, auto& error) { platform::terminate_process(pid, error); }, "terminate");
 }
 inline void ProcessHandle::kill() const {
-    detail::signal_child(*child_, [](auto pid, auto& error) { platform::kill_process(pid, error); }, "kill");
+    detail::signal_child(
+        *child_, [](auto pid, auto& error) { platform::kill_process(pid, error); }, "kill");
 }
 inline void ProcessHandle::interrupt() const {
-    detail::signal_child(*child_, [](auto pid, auto& error) { platform::interrupt_process(pid, error); }, "interrupt");
+    detail::signal_child(
+        *child_, [](auto pid, auto& error) { platform::interrupt_process(pid, error); }, "interrupt");
 }
 
 inline std::string const& ProcessHandle::name() const noexcept { return child_->name; }
@@ -158,7 +162,8 @@ inline Process::Process(ProcessOptions options) : options_(std::move(options)) {
     }
 }
 
-inline Process::Process(main_process_tag) : options_{.name = "MainProcess", .daemon = false, .method = {}}, current_(true) {
+inline Process::Process(main_process_tag)
+    : options_{.name = "MainProcess", .daemon = false, .method = {}}, current_(true) {
     authkey_ = detail::process_state::instance().authkey;
 }
 
@@ -181,14 +186,17 @@ inline Process::~Process() {
         if (child_->wait(platform::deadline::min())) return;
         if (daemon()) terminate();
         child_->wait(platform::never);
-    } catch (...) {} // the system refused; the exit of this process, or the lifeline, ends the child
+    } catch (...) {
+    } // the system refused; the exit of this process, or the lifeline, ends the child
 }
 
 inline void Process::run() {
     if (target_) target_->run();
 }
 
-inline bool Process::travels() const noexcept { return target_ ? target_->travels() : typeid(*this) == typeid(Process); }
+inline bool Process::travels() const noexcept {
+    return target_ ? target_->travels() : typeid(*this) == typeid(Process);
+}
 
 inline detail::entry_id Process::factory() const {
     return target_ ? target_->factory() : detail::identify<&detail::process_access::without_target>();
@@ -208,8 +216,9 @@ void SpawnableProcess<Derived>::save(detail::output_archive& archive) const {
     if constexpr (detail::user_serialize<detail::output_archive, Derived>) {
         archive << static_cast<Derived const&>(*this);
     } else {
-        static_assert(sizeof(Derived) == sizeof(SpawnableProcess),
-                      "multiprocessing: a class derived from SpawnableProcess that has members needs serialize()");
+        static_assert(
+            sizeof(Derived) == sizeof(SpawnableProcess),
+            "multiprocessing: a class derived from SpawnableProcess that has members needs serialize()");
     }
 }
 
@@ -303,8 +312,8 @@ inline void Process::start_elsewhere(StartMethod method) {
         detail::output_archive archive(message);
         archive.carry_handles(&handles);
         archive << name() << current_process().name() << platform::current_process_id()
-                << detail::participant::self().word() << identity_ << daemon() << authkey_
-                << method << state.executable << factory();
+                << detail::participant::self().word() << identity_ << daemon() << authkey_ << method << state.executable
+                << factory();
         save(archive);
     }
     auto [ours, childs] = detail::make_lifeline();
@@ -330,8 +339,8 @@ inline void Process::start_elsewhere(StartMethod method) {
 
 // ---- in the child
 
-inline void detail::process_access::run_child(
-    launch_record& record, std::vector<platform::native_handle> handles) noexcept {
+inline void
+detail::process_access::run_child(launch_record& record, std::vector<platform::native_handle> handles) noexcept {
     auto& state = process_state::instance();
     std::unique_ptr<Process> process;
     try {
@@ -356,7 +365,9 @@ inline void detail::process_access::run_child(
     } catch (...) {
         flush_standard_streams();
         std::fprintf(
-            stderr, "multiprocessing: a new process cannot begin:\n%s\n", describe_exception(std::current_exception()).c_str());
+            stderr,
+            "multiprocessing: a new process cannot begin:\n%s\n",
+            describe_exception(std::current_exception()).c_str());
         record.intended.store(1, std::memory_order_release);
         platform::exit_process(1);
     }
@@ -439,7 +450,8 @@ inline void Process::interrupt() {
 inline void Process::close() {
     if (current_) return;
     if (child_ && !child_->wait(platform::deadline::min())) {
-        throw ValueError("Cannot close a process while it is still running. You should first call join() or terminate().");
+        throw ValueError(
+            "Cannot close a process while it is still running. You should first call join() or terminate().");
     }
     child_.reset();
     target_.reset();

@@ -41,10 +41,10 @@ inline constexpr StartMethod default_start_method = StartMethod::spawn;
 /// What a process knows of itself: the data of `current_process`, without its behaviour.
 struct process_state {
     std::string name = "MainProcess";
-    std::string parent_name;                 // empty in the first process
-    platform::process_id parent_pid = 0;     // 0 in the first process
-    std::uint64_t parent = 0;                // its participant
-    std::vector<std::size_t> identity;       // (2, 1): first child of the second child of the first process
+    std::string parent_name;             // empty in the first process
+    platform::process_id parent_pid = 0; // 0 in the first process
+    std::uint64_t parent = 0;            // its participant
+    std::vector<std::size_t> identity;   // (2, 1): first child of the second child of the first process
     bool daemon = false;
     bool is_child = false;
     std::vector<std::byte> authkey;

@@ -65,7 +65,9 @@ public:
     /// At the end of a child, whose handles are not destroyed one by one.
     void release_all() noexcept;
 
-    static shared_header& header(arena_offset position) noexcept { return *arena::instance().at<shared_header>(position); }
+    static shared_header& header(arena_offset position) noexcept {
+        return *arena::instance().at<shared_header>(position);
+    }
 
 private:
     void forget(owner& one) noexcept;

@@ -12,7 +12,8 @@ inline void flush_standard_streams() noexcept {
         std::cout.flush();
         std::clog.flush();
         std::cerr.flush();
-    } catch (...) {} // a stream may throw if its user asked for that; there is nobody to tell here
+    } catch (...) {
+    } // a stream may throw if its user asked for that; there is nobody to tell here
     std::fflush(nullptr);
 }
 

@@ -17,7 +17,8 @@ inline constexpr deadline never = deadline::max();
 /// What is left until then; zero if it has passed, and for deadline::min(), which the difference would overflow.
 inline std::chrono::nanoseconds time_left(deadline until) noexcept {
     auto const now = clock::now();
-    return until > now ? std::chrono::duration_cast<std::chrono::nanoseconds>(until - now) : std::chrono::nanoseconds(0);
+    return until > now ? std::chrono::duration_cast<std::chrono::nanoseconds>(until - now)
+                       : std::chrono::nanoseconds(0);
 }
 
 /// Tells the processor that this is a loop that waits.

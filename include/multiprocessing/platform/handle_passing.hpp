@@ -29,7 +29,10 @@ struct received {
 
 /// Receives what one send_handles sent (data may come in several parts, the handles come with the first).
 inline received receive_handles(
-    native_handle channel, std::span<std::byte> data, std::span<native_handle> handles, std::error_code& error) noexcept;
+    native_handle channel,
+    std::span<std::byte> data,
+    std::span<native_handle> handles,
+    std::error_code& error) noexcept;
 
 } // namespace multiprocessing::inline v0::platform
 

@@ -67,7 +67,10 @@ void platform::discard_segment(native_handle segment, std::byte*, std::size_t of
     std::size_t const end = (offset + size) / page_size() * page_size();
     if (begin >= end) return;
     ::fallocate(
-        segment, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin), static_cast<off_t>(end - begin));
+        segment,
+        FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+        static_cast<off_t>(begin),
+        static_cast<off_t>(end - begin));
 }
 
 } // namespace multiprocessing::inline v0

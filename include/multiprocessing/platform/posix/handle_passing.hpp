@@ -54,7 +54,10 @@ void platform::send_handles(
 }
 
 platform::received platform::receive_handles(
-    native_handle channel, std::span<std::byte> data, std::span<native_handle> handles, std::error_code& error) noexcept {
+    native_handle channel,
+    std::span<std::byte> data,
+    std::span<native_handle> handles,
+    std::error_code& error) noexcept {
     alignas(cmsghdr) char control[CMSG_SPACE(handles_per_message * sizeof(int))] = {};
     iovec part{data.data(), data.size()};
     msghdr message{};

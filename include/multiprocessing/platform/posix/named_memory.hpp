@@ -40,8 +40,8 @@ inline std::string system_name(std::string const& name, std::error_code& error) 
 
 } // namespace detail
 
-platform::named_block platform::create_named_block(
-    std::string const& name, std::size_t size, bool reserve, std::error_code& error) noexcept {
+platform::named_block
+platform::create_named_block(std::string const& name, std::size_t size, bool reserve, std::error_code& error) noexcept {
     try {
         auto const path = detail::system_name(name, error);
         if (error) return {};

@@ -77,7 +77,9 @@ void platform::terminate_process(process_id pid, std::error_code& error) noexcep
     detail::send_signal(pid, SIGTERM, error);
 }
 
-void platform::kill_process(process_id pid, std::error_code& error) noexcept { detail::send_signal(pid, SIGKILL, error); }
+void platform::kill_process(process_id pid, std::error_code& error) noexcept {
+    detail::send_signal(pid, SIGKILL, error);
+}
 
 void platform::interrupt_process(process_id pid, std::error_code& error) noexcept {
     detail::send_signal(pid, SIGINT, error);
@@ -87,7 +89,7 @@ void platform::interrupt_process(process_id pid, std::error_code& error) noexcep
 // which costs it a dozen page faults in the tables of the libraries. Addresses are there since the program began.
 
 void platform::exit_process(int code) noexcept {
-    static void (*volatile const leave)(int) = &::_exit;
+    static void (*const volatile leave)(int) = &::_exit;
     leave(code);
     ::_exit(code); // never reached; the compiler does not know
 }
@@ -99,8 +101,8 @@ void platform::obey_interrupts() noexcept { ::signal(SIGINT, SIG_DFL); }
 void platform::obey_termination() noexcept { ::signal(SIGTERM, SIG_DFL); }
 
 void platform::close_standard_input() noexcept {
-    static int (*volatile const open_file)(char const*, int, ...) = &::open;
-    static int (*volatile const put_in_place)(int, int) = &::dup2;
+    static int (*const volatile open_file)(char const*, int, ...) = &::open;
+    static int (*const volatile put_in_place)(int, int) = &::dup2;
     int const nothing = open_file("/dev/null", O_RDONLY | O_CLOEXEC);
     if (nothing < 0) return;
     if (nothing == STDIN_FILENO) {

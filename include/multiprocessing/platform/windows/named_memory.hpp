@@ -59,8 +59,9 @@ platform::named_block platform::open_named_block(std::string const& name, std::e
     try {
         HANDLE const handle = ::OpenFileMappingW(FILE_MAP_READ | FILE_MAP_WRITE, FALSE, windows::to_wide(name).c_str());
         if (handle == nullptr) {
-            error = ::GetLastError() == ERROR_FILE_NOT_FOUND ? std::make_error_code(std::errc::no_such_file_or_directory)
-                                                             : last_error();
+            error = ::GetLastError() == ERROR_FILE_NOT_FOUND
+                        ? std::make_error_code(std::errc::no_such_file_or_directory)
+                        : last_error();
             return {};
         }
         return windows::map_named_block(handle, error);
