@@ -40,7 +40,7 @@ void echo(mp::Connection& connection) {
 }
 
 void drive(mp::Connection& connection) {
-    for (std::size_t const size : {0, 1, 100, 16383, 16384, 16385, 65536, 70000, 3000000}) {
+    for (std::size_t const size : {0u, 1u, 100u, 16383u, 16384u, 16385u, 65536u, 70000u, 3000000u}) {
         auto const message = pattern(size);
         connection.send_bytes(message);
         require(connection.poll(std::nullopt), "poll");
