@@ -7,7 +7,10 @@
 #include "support/hidden_case.hpp"
 
 #include <chrono>
+#include <cstdio>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__linux__)
@@ -17,6 +20,8 @@
 #    include <linux/audit.h>
 #    include <linux/filter.h>
 #    include <linux/seccomp.h>
+#    include <sched.h>
+#    include <sys/mount.h>
 #    include <sys/prctl.h>
 #    include <sys/syscall.h>
 #endif
@@ -104,6 +109,37 @@ TEST_CASE("processes work without memfd_create") { CHECK(run_without({{SYS_memfd
 
 TEST_CASE("processes work on an old kernel, without any of the newer calls") {
     CHECK(run_without({{SYS_pidfd_open, ENOSYS}, {SYS_memfd_create, ENOSYS}, {SYS_close_range, ENOSYS}}) == 0);
+}
+
+namespace {
+
+/// Runs the first case in a program that sees another /dev/shm; 0: it passed, empty: this user may not mount anything.
+std::optional<int>
+run_with_dev_shm(unsigned long flags, char const* options, std::vector<std::pair<long, int>> denied) {
+    constexpr int not_permitted = 98;
+    int const code = multiprocessing_test::in_child([&] {
+        if (::unshare(CLONE_NEWNS) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return not_permitted;
+        if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return not_permitted;
+        if (::mount("none", "/dev/shm", "tmpfs", flags, options) != 0) return not_permitted;
+        CHILD_CHECK(denied.empty() || deny(denied));
+        auto const ended = multiprocessing_test::run_hidden_case("processes start and end");
+        if (ended.exitcode != 0) std::fprintf(stderr, "%s%s", ended.output.c_str(), ended.errors.c_str());
+        return ended.exitcode;
+    });
+    return code == not_permitted ? std::nullopt : std::optional(code);
+}
+
+} // namespace
+
+TEST_CASE("processes work where /dev/shm is tiny, or cannot be used") {
+    auto const tiny = run_with_dev_shm(0, "size=4k", {});
+    auto const unusable = run_with_dev_shm(MS_RDONLY, "size=4k", {{SYS_memfd_create, EPERM}});
+    if (!tiny || !unusable) {
+        WARN("NOT TESTED: this user may not mount a file system");
+        return;
+    }
+    CHECK(*tiny == 0);
+    CHECK(*unusable == 0);
 }
 
 #endif
