@@ -130,11 +130,13 @@ public:
     }
 
     void add(std::string const& name) {
-        std::scoped_lock const guard(mutex_);
-        renew();
-        names_.insert(name);
-        if (std::exchange(registered_, true)) return;
-        at_exit([] { instance().remove_all(); });
+        {
+            std::scoped_lock const guard(mutex_);
+            renew();
+            names_.insert(name);
+            if (std::exchange(registered_, true)) return;
+        }
+        at_exit([] { instance().remove_all(); }); // without the lock, as at_exit has its own
     }
     void forget(std::string const& name) {
         std::scoped_lock const guard(mutex_);
