@@ -20,7 +20,7 @@ namespace mp = multiprocessing;
 
 void fill(mp::Array<long> histogram, long first, long last) {
     std::vector<long> mine(histogram.size());
-    for (long n = first; n < last; ++n) ++mine[static_cast<std::size_t>(n * n % 10)];
+    for (long n = first; n < last; ++n) ++mine[static_cast<std::size_t>((n % 10) * (n % 10) % 10)];
 
     std::scoped_lock guard(histogram);
     for (std::size_t i = 0; i < mine.size(); ++i) histogram.data()[i] += mine[i];
