@@ -158,6 +158,22 @@ TEST_CASE("output appears exactly once, whoever has written it and however it en
     CHECK(count_of("parent-end", child.output) == 1);
 }
 
+namespace {
+
+void write_file(std::string const& path) {
+    std::FILE* const file = std::fopen(path.c_str(), "w");
+    std::fputs("not written out yet", file);
+}
+
+} // namespace
+
+TEST_CASE("what a child has written to a file is in the file, although nobody has closed it") {
+    std::string const path = multiprocessing_test::temporary_file("written");
+    CHECK(exitcode_of(write_file, path) == 0);
+    CHECK(multiprocessing_test::contents_of(path) == "not written out yet");
+    std::remove(path.c_str());
+}
+
 // ---- the end of the parent
 
 namespace {

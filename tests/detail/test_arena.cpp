@@ -175,6 +175,32 @@ TEST_CASE("an arena_block gives its block back once") {
     memory.deallocate(mine, 100);
 }
 
+TEST_CASE("a block that leaves and comes back while another thread looks at it is noticed") {
+    std::atomic<int> overlaps{0};
+    std::atomic<int> waiting{4};
+    auto const work = [&](std::uint64_t mark) {
+        arena& memory = arena::instance();
+        --waiting;
+        while (waiting != 0) std::this_thread::yield();
+        for (int i = 0; i < 300'000; ++i) {
+            // Given back in another order than taken, so that what follows a block in the list changes.
+            arena_offset const first = memory.allocate(64);
+            arena_offset const second = memory.allocate(64);
+            memory.at<std::uint64_t>(first)[1] = mark;
+            memory.at<std::uint64_t>(second)[1] = mark;
+            if (first == second || memory.at<std::uint64_t>(first)[1] != mark ||
+                memory.at<std::uint64_t>(second)[1] != mark)
+                ++overlaps;
+            memory.deallocate(first, 64);
+            memory.deallocate(second, 64);
+        }
+    };
+    std::vector<std::thread> threads;
+    for (std::uint64_t mark = 1; mark <= 4; ++mark) threads.emplace_back(work, mark);
+    for (auto& thread : threads) thread.join();
+    CHECK(overlaps == 0);
+}
+
 TEST_CASE("threads that take and give back blocks never share one") {
     std::atomic<int> overlaps{0};
     auto const work = [&](unsigned seed) {
