@@ -26,7 +26,7 @@ void nothing() {}
 /// Says that it runs, and goes on until it is told to stop.
 void wait_for_stop(Board board) {
     board.add(1, 0);
-    board.await(1, 1);
+    board.await_stop(1);
 }
 
 std::string key_text(std::vector<std::byte> const& key) {

@@ -180,7 +180,7 @@ namespace {
 
 void wait_for_ever(Board board) {
     board.add(1, 0);
-    board.await(1, 7);
+    board.await_stop(7);
 }
 
 void finish_later(Board board) {

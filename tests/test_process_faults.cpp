@@ -37,7 +37,7 @@ void leave(int code) { mp::exit(code); }
 
 void wait_for_stop(Board board) {
     board.add(1, 0);
-    board.await(1, 1);
+    board.await_stop(1);
 }
 
 int exitcode_after(int code) {

@@ -44,6 +44,11 @@ public:
             [&] { return get(place) >= number; }, multiprocessing::platform::clock::now() + patience);
     }
 
+    /// For a child that is to be ended by others: waits for the number 1, and gives up only long after the test has.
+    void await_stop(std::size_t place) const {
+        for (int times = 0; times < 4 && !await(1, place); ++times) {}
+    }
+
     void write(std::string_view text) const {
         std::size_t const length = text.copy(content_->text.data(), content_->text.size() - 1);
         content_->text[length] = '\0';
