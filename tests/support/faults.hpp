@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <csignal>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 #include <thread>
@@ -21,7 +20,8 @@ namespace multiprocessing_test {
 inline bool is_gone(std::int64_t pid) {
     if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) return true;
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-    std::string const text((std::istreambuf_iterator<char>(file)), {});
+    std::string text;
+    std::getline(file, text); // unlike iterators, no exception if the process ends meanwhile
     auto const name_end = text.rfind(") ");
     return name_end != std::string::npos && text.compare(name_end + 2, 1, "Z") == 0;
 }

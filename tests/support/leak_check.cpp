@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 #include <thread>
@@ -65,7 +64,8 @@ Names temporary_files() {
 /// What to print about a process.
 std::string description_of(std::string const& pid) {
     std::ifstream file("/proc/" + pid + "/cmdline", std::ios::binary);
-    std::string command((std::istreambuf_iterator<char>(file)), {});
+    std::string command;
+    std::getline(file, command); // unlike iterators, no exception if the process ends meanwhile
     std::replace(command.begin(), command.end(), '\0', ' ');
     return pid + (command.empty() ? " (a zombie)" : " (" + command + ")");
 }
