@@ -46,7 +46,8 @@ public:
 
     /// For a child that is to be ended by others: waits for the number 1, and gives up only long after the test has.
     void await_stop(std::size_t place) const {
-        for (int times = 0; times < 4 && !await(1, place); ++times) {}
+        for (int times = 0; times < 4 && !await(1, place); ++times) {
+        }
     }
 
     void write(std::string_view text) const {
