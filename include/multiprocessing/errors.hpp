@@ -142,6 +142,18 @@ private:
 
 namespace futures {
 
+/// The call was given up before its result was there. Python: `concurrent.futures.CancelledError`.
+class CancelledError : public std::runtime_error {
+public:
+    CancelledError() : std::runtime_error("the call was cancelled") {}
+};
+
+/// An operation on a future that is not possible in its state. Python: `concurrent.futures.InvalidStateError`.
+class InvalidStateError : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
 /// A worker ended although it had work. Python: `concurrent.futures.process.BrokenProcessPool`.
 class BrokenProcessPool : public ProcessError {
 public:
@@ -149,6 +161,7 @@ public:
 };
 
 } // namespace futures
+using futures::CancelledError;
 
 /// The worker that ran an item was killed, crashed or called exit. It costs exactly this item.
 /// Differs: Python's Pool loses the item and waits for ever.
@@ -177,6 +190,29 @@ private:
     int exitcode_;
     std::shared_ptr<std::string const> signal_name_;
     std::optional<std::size_t> task_index_;
+    unsigned attempt_;
+};
+
+/// An item ran longer than the call's option `timeout` allows; its worker was ended and replaced.
+/// Differs: Python has no such option.
+class TaskTimeoutError : public TimeoutError {
+public:
+    TaskTimeoutError(std::int64_t pid, std::size_t task_index, unsigned attempt = 1)
+        : TimeoutError(
+              "item " + std::to_string(task_index) + " ran out of its time, and worker process " + std::to_string(pid) +
+              " was ended"),
+          pid_(pid), task_index_(task_index), attempt_(attempt) {}
+
+    /// The process that ran it.
+    std::int64_t pid() const noexcept { return pid_; }
+    /// The item's position in the input.
+    std::size_t task_index() const noexcept { return task_index_; }
+    /// How often the item had been tried, this time included.
+    unsigned attempt() const noexcept { return attempt_; }
+
+private:
+    std::int64_t pid_;
+    std::size_t task_index_;
     unsigned attempt_;
 };
 

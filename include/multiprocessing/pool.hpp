@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multiprocessing/call_options.hpp>
 #include <multiprocessing/detail/call_data.hpp>
 #include <multiprocessing/detail/crew.hpp>
 
@@ -24,13 +25,6 @@ struct PoolOptions {
     std::optional<int> processes{};        ///< workers, at least 1; empty: one per processor that may be used
     std::optional<int> maxtasksperchild{}; ///< chunks after which a worker is replaced, at least 1; empty: never
     std::optional<StartMethod> method{};   ///< empty: the start method of the program
-};
-
-/// What one call of a Pool can be told.
-struct MapOptions {
-    /// Items that a worker takes at a time, at least 1. Empty: by the guided rule, many at first and few at the end, and
-    /// never so many that they take long.
-    std::optional<std::int64_t> chunksize{};
 };
 
 /// Worker processes that run functions on items.
