@@ -14,6 +14,7 @@
 #include <multiprocessing/functional.hpp>
 #include <multiprocessing/pool.hpp>
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/progress.hpp>
 #include <multiprocessing/queues.hpp>
 #include <multiprocessing/reduction.hpp>
 #include <multiprocessing/shareable_list.hpp>

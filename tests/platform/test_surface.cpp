@@ -13,6 +13,7 @@
 #include <multiprocessing/platform/self.hpp>
 #include <multiprocessing/platform/socket.hpp>
 #include <multiprocessing/platform/stream.hpp>
+#include <multiprocessing/platform/terminal.hpp>
 
 #include "support/catch.hpp"
 
@@ -89,6 +90,7 @@ TEST_CASE("every function of every contract is there") {
         any(&platform::connect_to),
         any(&platform::make_local_path),
         any(&platform::remove_local_path),
+        any(&platform::terminal_width),
         any(&platform::write_stream),
         any(&platform::read_stream),
         any(&platform::publish_handle),
