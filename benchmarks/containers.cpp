@@ -2,13 +2,14 @@
 //
 //     g++ -std=c++20 -O2 -I include benchmarks/containers.cpp -o containers -pthread && ./containers
 //
-// Linux. Ours and python3 run in turns; python3 measures itself.
+// Linux. Ours and python3 (or what the variable PYTHON names) run in turns; Python measures itself.
 
 #include <multiprocessing/containers.hpp>
 
 #include "harness.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 
@@ -67,7 +68,9 @@ double python(int processes, bool set) {
         "work(d)\n"
         "for p in ps: p.join()\n"
         "print((time.perf_counter() - t) / n)\n";
-    std::FILE* const pipe = ::popen(("python3 -c \"" + script + '"').c_str(), "r");
+    char const* const chosen = std::getenv("PYTHON");
+    std::FILE* const pipe =
+        ::popen((std::string(chosen != nullptr ? chosen : "python3") + " -c \"" + script + '"').c_str(), "r");
     double result = 0;
     if (pipe == nullptr || std::fscanf(pipe, "%lf", &result) != 1) throw std::runtime_error("python3 is missing");
     ::pclose(pipe);
