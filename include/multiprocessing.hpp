@@ -16,6 +16,7 @@
 #include <multiprocessing/process.hpp>
 #include <multiprocessing/progress.hpp>
 #include <multiprocessing/queues.hpp>
+#include <multiprocessing/random.hpp>
 #include <multiprocessing/reduction.hpp>
 #include <multiprocessing/shareable_list.hpp>
 #include <multiprocessing/shared_memory.hpp>

@@ -51,7 +51,7 @@ using streamed = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
 /// reported on the standard error stream, and harms nothing else. They run before the result becomes ready.
 template <class T>
 struct Callbacks {
-    std::function<void(T const&)> callback{};                     ///< with the result
+    std::function<void(T const&)> callback{};                        ///< with the result
     std::function<void(std::exception_ptr const&)> error_callback{}; ///< with the exception instead
 };
 template <>

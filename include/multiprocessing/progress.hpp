@@ -34,12 +34,11 @@ struct ProgressState {
 
 /// How progress is shown; everything is optional.
 struct ProgressOptions {
-    std::string label{};                        ///< stands in front; empty: what the call says, for instance "map"
-    std::FILE* stream = nullptr;                ///< where it is drawn; empty: standard error
+    std::FILE* stream = nullptr;                    ///< where it is drawn; empty: standard error
     std::chrono::nanoseconds interval{100'000'000}; ///< at least so much lies between two states
     std::chrono::nanoseconds delay{300'000'000};    ///< calls that are shorter draw nothing
-    std::optional<unsigned> width{};            ///< of the whole line, in columns; empty: the width of the terminal
-    std::optional<bool> bar{};                  ///< empty: a bar on a terminal, and lines elsewhere
+    std::optional<unsigned> width{};                ///< of the whole line, in columns; empty: the width of the terminal
+    std::optional<bool> bar{};                      ///< empty: a bar on a terminal, and lines elsewhere
 };
 
 /// Whether and how the progress of a call is shown: not at all, drawn, or given to a function.
@@ -73,7 +72,7 @@ public:
     /// Draws as the options say.
     Progress(ProgressOptions options) : draws_(true), options_(std::move(options)) {}
 
-    /// Calls a function; of the options label and interval are used.
+    /// Calls a function; of the options the interval is used.
     template <class F>
         requires std::invocable<F&, ProgressState const&> && (!std::same_as<std::remove_cvref_t<F>, Progress>)
     Progress(F callback, ProgressOptions options = {}) : callback_(std::move(callback)), options_(std::move(options)) {}
@@ -100,7 +99,7 @@ class progress_meter {
 public:
     using time_point = platform::clock::time_point;
 
-    /// label   if the options have none
+    /// label   stands in front
     /// total   0: unknown
     /// start   when the call began
     progress_meter(
@@ -143,16 +142,16 @@ private:
     time_point due_ = platform::never;
     std::FILE* stream_ = nullptr;
     bool bar_ = false;
-    bool line_is_open_ = false;           // the bar stands in a line that has not ended
-    bool reported_ = false;               // that the callback threw
-    std::uint64_t tenths_ = 0;            // of the last line
+    bool line_is_open_ = false;            // the bar stands in a line that has not ended
+    bool reported_ = false;                // that the callback threw
+    std::uint64_t tenths_ = 0;             // of the last line
     std::chrono::nanoseconds last_line_{}; // elapsed then
 };
 
 /// The columns that a text takes: bytes that continue a UTF-8 character take none.
 inline std::size_t columns_of(std::string_view text) noexcept {
-    return static_cast<std::size_t>(
-        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
+    return static_cast<std::size_t>(std::count_if(
+        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
 }
 
 /// Drops what does not fit, at the end.
@@ -184,7 +183,15 @@ inline std::string rate_text(double rate) {
     bool const slow = rate < 1;
     double const number = slow ? 1 / rate : rate;
     char text[64];
-    std::snprintf(text, sizeof text, "%.*f%s", number < 9.995 ? 2 : number < 99.95 ? 1 : 0, number, slow ? "s/it" : "it/s");
+    std::snprintf(
+        text,
+        sizeof text,
+        "%.*f%s",
+        number < 9.995   ? 2
+        : number < 99.95 ? 1
+                         : 0,
+        number,
+        slow ? "s/it" : "it/s");
     return text;
 }
 
@@ -215,7 +222,6 @@ inline std::string progress_text(ProgressState const& state, std::size_t width) 
 inline progress_meter::progress_meter(Progress progress, std::string_view label, std::uint64_t total, time_point start)
     : progress_(std::move(progress)), label_(label), total_(total), start_(start) {
     ProgressOptions const& options = progress_.options();
-    if (!options.label.empty()) label_ = options.label;
     for (char& c : label_) {
         if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' '; // a line end would spoil the line
     }
@@ -295,7 +301,8 @@ inline void progress_meter::write_line(ProgressState const& current) {
     using namespace std::chrono_literals;
     auto const pause = current.elapsed - last_line_;
     std::uint64_t tenths = 0;
-    if (total_ != 0) tenths = static_cast<std::uint64_t>(10 * static_cast<double>(current.done) / static_cast<double>(total_));
+    if (total_ != 0)
+        tenths = static_cast<std::uint64_t>(10 * static_cast<double>(current.done) / static_cast<double>(total_));
     bool const is_time = total_ != 0 ? tenths > tenths_ && pause >= 1s : pause >= 10s;
     if (!is_time && !current.finished) return;
     tenths_ = tenths;
