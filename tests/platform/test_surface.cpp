@@ -1,6 +1,7 @@
 #include <multiprocessing/platform/channel.hpp>
 #include <multiprocessing/platform/clock.hpp>
 #include <multiprocessing/platform/error.hpp>
+#include <multiprocessing/platform/file.hpp>
 #include <multiprocessing/platform/handle.hpp>
 #include <multiprocessing/platform/handle_passing.hpp>
 #include <multiprocessing/platform/liveness.hpp>
@@ -90,6 +91,7 @@ TEST_CASE("every function of every contract is there") {
         any(&platform::connect_to),
         any(&platform::make_local_path),
         any(&platform::remove_local_path),
+        any(&platform::create_file),
         any(&platform::terminal_width),
         any(&platform::write_stream),
         any(&platform::read_stream),
