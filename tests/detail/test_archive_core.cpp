@@ -3,8 +3,10 @@
 
 #include "support/catch.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -127,6 +129,15 @@ TEST_CASE("plain values travel by their bytes") {
     byte_buffer buffer;
     save(buffer, 42);
     CHECK(buffer.size() == sizeof(int));
+}
+
+TEST_CASE("an object without content is a byte that is always the same") {
+    struct nothing {};
+    alignas(nothing) unsigned char memory[sizeof(nothing)] = {0xaa};
+    byte_buffer buffer;
+    save(buffer, *std::launder(reinterpret_cast<nothing*>(memory)));
+    REQUIRE(buffer.size() == 1);
+    CHECK(buffer.bytes()[0] == std::byte{0});
 }
 
 TEST_CASE("C arrays travel inside of objects") {

@@ -234,7 +234,10 @@ template <class T>
 void output_archive::save(T const& value) {
     using type = std::remove_cv_t<T>;
     explain_saving<type>();
-    if constexpr (bitwise<type> || std::is_same_v<type, bool>) {
+    if constexpr (bitwise<type> && std::is_empty_v<type>) {
+        constexpr std::byte nothing[sizeof(type)]{}; // what its bytes are is left to chance
+        sink_.write(nothing, sizeof nothing);
+    } else if constexpr (bitwise<type> || std::is_same_v<type, bool>) {
         sink_.write(&value, sizeof(type));
     } else if constexpr (has_codec<type>) {
         codec<type>::save(*this, value);
