@@ -12,6 +12,7 @@
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/forkserver.hpp>
 #include <multiprocessing/functional.hpp>
+#include <multiprocessing/insights.hpp>
 #include <multiprocessing/pool.hpp>
 #include <multiprocessing/process.hpp>
 #include <multiprocessing/progress.hpp>
