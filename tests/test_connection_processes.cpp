@@ -1,13 +1,19 @@
 // runs per start method
 #include <multiprocessing/connection.hpp>
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/queues.hpp>
+#include <multiprocessing/shared_memory.hpp>
+#include <multiprocessing/sharedctypes.hpp>
+#include <multiprocessing/synchronize.hpp>
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
+#include "support/hidden_case.hpp"
 
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -313,4 +319,99 @@ TEST_CASE("another process that polls takes nothing of a message") {
     board.set(1);
     looker.join();
     CHECK(looker.exitcode() == 0);
+}
+
+// ---- objects in shared memory, over a connection that anybody may have made
+
+namespace {
+
+constexpr char const* port_variable = "MULTIPROCESSING_TEST_PORT";
+
+void set_environment(char const* name, std::string const& value) {
+#if defined(_WIN32)
+    ::_putenv_s(name, value.c_str());
+#else
+    ::setenv(name, value.c_str(), 1);
+#endif
+}
+
+template <class T>
+void require_refused(mp::Connection& connection) {
+    CHECK_THROWS_MATCHES(
+        connection.recv<T>(),
+        mp::ValueError,
+        Catch::Matchers::Predicate<mp::ValueError>(
+            [](mp::ValueError const& error) {
+                return std::string(error.what()).find("another tree of processes") != std::string::npos;
+            },
+            "says what happened"));
+}
+
+void add_one(std::uint16_t port) {
+    auto connection = mp::Client({"127.0.0.1", port}, {.authkey = "key"});
+    auto const value = connection.recv<mp::Value<int>>();
+    auto const event = connection.recv<mp::Event>();
+    value += 1;
+    event.set();
+}
+
+} // namespace
+
+TEST_CASE("child: is given handles of another tree", "[.]") {
+    char const* const port = std::getenv(port_variable);
+    REQUIRE(port != nullptr);
+    auto connection = mp::Client({"127.0.0.1", static_cast<std::uint16_t>(std::stoi(port))}, {.authkey = "key"});
+    mp::Lock const own; // where this arena begins as that one does
+    require_refused<mp::Lock>(connection);
+    require_refused<std::vector<mp::Lock>>(connection);
+    require_refused<mp::Condition>(connection);
+    require_refused<mp::Barrier>(connection);
+    require_refused<mp::Queue<int>>(connection);
+    require_refused<mp::Value<int>>(connection);
+    require_refused<mp::SharedMemory>(connection);
+    CHECK(connection.recv<std::string>() == "the connection can be used on");
+    CHECK(own.acquire(false));
+}
+
+TEST_CASE("handles on shared memory that come from another tree of processes are refused") {
+    mp::Listener listener({"127.0.0.1", 0}, {.authkey = "key"});
+    set_environment(port_variable, std::to_string(listener.address().port()));
+    std::string fault;
+    std::thread sender([&] {
+        try {
+            if (mp::wait({listener}, multiprocessing_test::patience).empty()) throw mp::TimeoutError();
+            auto connection = listener.accept();
+            mp::Lock const lock;
+            connection.send(lock);
+            connection.send(std::vector{lock, mp::Lock()});
+            connection.send(mp::Condition());
+            connection.send(mp::Barrier(2));
+            connection.send(mp::Queue<int>());
+            connection.send(mp::Value<int>(1));
+            connection.send(mp::SharedMemory::create(8));
+            connection.send("the connection can be used on");
+        } catch (std::exception const& error) {
+            fault = error.what();
+        }
+    });
+    auto const child = multiprocessing_test::run_hidden_case("child: is given handles of another tree");
+    sender.join();
+    INFO(child.output << child.errors);
+    CHECK(child.exitcode == 0);
+    CHECK(fault.empty());
+}
+
+TEST_CASE("between relatives handles on shared memory go over any connection") {
+    mp::Listener listener({"127.0.0.1", 0}, {.authkey = "key"});
+    mp::Process process(add_one, listener.address().port());
+    process.start();
+    auto connection = listener.accept();
+    mp::Value<int> const value(1);
+    mp::Event const event;
+    connection.send(value);
+    connection.send(event);
+    process.join();
+    CHECK(process.exitcode() == 0);
+    CHECK(value.value() == 2);
+    CHECK(event.is_set());
 }

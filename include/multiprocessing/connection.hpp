@@ -69,6 +69,7 @@ public:
     /// Python: `Connection.recv()`.
     /// Throws     EOFError    the other end is closed and nothing is left; at every further call again;
     ///            TypeError   the message is something else; it is gone, the connection can be used on;
+    ///            ValueError  it holds a Lock, a Queue or the like that was made in another tree of processes; likewise;
     ///            OSError     closed, write-only, or the stream ended within the message
     template <class T>
     T recv();

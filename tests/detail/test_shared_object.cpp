@@ -132,11 +132,29 @@ TEST_CASE("a damaged handle is refused") {
     for (auto const wrong : {detail::arena_offset{7}, ~detail::arena_offset{0}, ~detail::arena_offset{63}}) {
         detail::byte_buffer buffer;
         detail::output_archive archive(buffer);
-        archive << wrong;
+        archive << wrong << detail::arena::instance().identity();
         bytes.assign(buffer.data(), buffer.data() + buffer.size());
-        CHECK_THROWS(loaded(bytes));
+        CHECK_THROWS_WITH(loaded(bytes), "truncated or damaged message");
     }
     CHECK_THROWS(loaded({}));
+}
+
+TEST_CASE("a handle from another tree of processes is refused") {
+    Handle const handle = Handle::make();
+    auto bytes = saved(handle);
+    CHECK(loaded(bytes) == handle);
+    for (std::size_t i = sizeof(detail::arena_offset); i < bytes.size(); ++i) {
+        auto foreign = bytes;
+        foreign[i] ^= std::byte{1};
+        CHECK_THROWS_WITH(loaded(foreign), Catch::Matchers::Contains("another tree of processes"));
+    }
+}
+
+TEST_CASE("an empty handle is refused where there has to be an object") {
+    detail::byte_buffer buffer;
+    detail::output_archive(buffer) << Handle();
+    detail::input_archive archive(buffer.bytes());
+    CHECK_THROWS_AS(detail::make_present<Handle>(archive), mp::ValueError);
 }
 
 TEST_CASE("threads may make, copy and drop handles at the same time") {

@@ -4,6 +4,7 @@
 #include <multiprocessing/detail/archive.hpp>
 #include <multiprocessing/detail/archive_filesystem.hpp>
 #include <multiprocessing/detail/exceptions.hpp>
+#include <multiprocessing/synchronize.hpp>
 
 #include "input.hpp"
 
@@ -106,6 +107,8 @@ constexpr std::array attempts{
     &try_type<std::vector<std::filesystem::path>>,
     &try_type<std::vector<std::unique_ptr<std::array<std::unique_ptr<std::u32string>, 2>>>>,
     &try_exception,
+    &try_type<std::vector<Lock>>,
+    &try_type<std::optional<std::pair<Condition, Barrier>>>,
 };
 
 } // namespace

@@ -5,6 +5,7 @@
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/platform/memory.hpp>
 #include <multiprocessing/platform/park.hpp>
+#include <multiprocessing/platform/random.hpp>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -68,6 +70,9 @@ public:
     void destroy(T* object) noexcept;
 
     platform::native_handle segment() const noexcept { return segment_.get(); }
+    /// A random number that all processes of the tree have in common, and no others: a position means something only
+    /// together with it.
+    std::uint64_t identity() const noexcept { return head().identity; }
     std::size_t size() const noexcept { return size_; }
     /// Bytes that have memory behind them: the high-water mark.
     std::size_t committed() const noexcept;
@@ -88,6 +93,7 @@ private:
     struct header {
         std::atomic<std::uint64_t> top;       // everything above was never handed out
         std::atomic<std::uint64_t> committed; // everything below has memory
+        std::uint64_t identity;
         std::array<std::atomic<std::uint64_t>, class_count> free;
         std::array<std::atomic<std::uint64_t>, seat_count> seats;
     };
@@ -172,6 +178,8 @@ inline arena::arena() {
     if (error) throw std::bad_alloc();
     head().top.store(begin, std::memory_order_relaxed);
     head().committed.store(begin, std::memory_order_relaxed);
+    platform::random_bytes(std::as_writable_bytes(std::span(&head().identity, 1)), error);
+    if (error) throw OSError(error, "multiprocessing: random bytes for the shared memory of the process tree");
     platform::open_parking(base_ + parking_begin(), base_, true, error);
     if (error) throw OSError(error, "multiprocessing: preparing the places to wait in");
 }

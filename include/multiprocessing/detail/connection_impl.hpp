@@ -73,7 +73,7 @@ struct codec<Connection> {
         if (!between_relatives(archive.handles())) throw_damaged_message();
         bool const end = archive.make<bool>();
         connection = connection_access::make(
-            std::move(stream), readable, writable, archive.make<shared_object<pipe_rings>>(), end);
+            std::move(stream), readable, writable, make_present<shared_object<pipe_rings>>(archive), end);
     }
 
 private:

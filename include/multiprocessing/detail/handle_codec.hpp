@@ -15,7 +15,7 @@ struct handle_codec {
     static constexpr bool loads = true;
 
     static void save(output_archive& archive, Handle const& handle) { archive << handle.object_; }
-    static Handle make(input_archive& archive) { return Handle(archive.make<decltype(Handle::object_)>()); }
+    static Handle make(input_archive& archive) { return Handle(make_present<decltype(Handle::object_)>(archive)); }
     static void load(input_archive& archive, Handle& handle) { handle = make(archive); }
 };
 

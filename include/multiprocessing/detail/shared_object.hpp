@@ -220,8 +220,15 @@ void shared_object<T>::destroy(arena_offset position) noexcept {
     memory.deallocate(position, size);
 }
 
-/// As a message the handle is the position of the object. A message that is loaded once carries a counted reference;
-/// who sends one that is loaded often keeps the object alive meanwhile.
+[[noreturn]] inline void throw_foreign_object() {
+    throw ValueError(
+        "the message holds a handle on an object in shared memory (a lock, a queue, a shared value or the like) that "
+        "was "
+        "made in another tree of processes; only processes that descend from one first process share such objects");
+}
+
+/// As a message the handle is the position of the object and the identity of the arena. A message that is loaded once
+/// carries a counted reference; who sends one that is loaded often keeps the object alive meanwhile.
 template <class T>
 struct codec<shared_object<T>> {
     static constexpr bool saves = true;
@@ -230,7 +237,9 @@ struct codec<shared_object<T>> {
     static void save(output_archive& archive, shared_object<T> const& handle) {
         arena_offset const position = handle ? handle.owner_->position() : 0;
         archive << position;
-        if (position != 0 && archive.delivery_mode() == delivery::once) {
+        if (position == 0) return;
+        archive << arena::instance().identity();
+        if (archive.delivery_mode() == delivery::once) {
             known_objects::header(position).processes.fetch_add(1, std::memory_order_relaxed);
         }
     }
@@ -242,6 +251,7 @@ struct codec<shared_object<T>> {
             handle = {};
             return;
         }
+        if (archive.make<std::uint64_t>() != memory.identity()) throw_foreign_object();
         if (position % arena_alignment != 0 || position > memory.size() - sizeof(block)) throw_damaged_message();
         auto& known = known_objects::instance();
         auto* const destroy = &shared_object<T>::destroy;
@@ -249,5 +259,13 @@ struct codec<shared_object<T>> {
             archive.delivery_mode() == delivery::once ? known.adopt(position, destroy) : known.join(position, destroy));
     }
 };
+
+/// A shared_object that cannot be empty.
+template <class Object>
+Object make_present(input_archive& archive) {
+    auto object = archive.make<Object>();
+    if (!object) throw_damaged_message();
+    return object;
+}
 
 } // namespace multiprocessing::inline v0::detail

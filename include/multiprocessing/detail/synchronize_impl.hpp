@@ -103,9 +103,9 @@ struct codec<Condition> {
         archive << one.lock_ << one.recursive_ << one.waiting_;
     }
     static Condition make(input_archive& archive) {
-        auto lock = archive.make<Condition::lock_handle>();
+        auto lock = make_present<Condition::lock_handle>(archive);
         bool const recursive = archive.make<bool>();
-        return {std::move(lock), recursive, archive.make<Condition::list_handle>()};
+        return {std::move(lock), recursive, make_present<Condition::list_handle>(archive)};
     }
     static void load(input_archive& archive, Condition& one) { one = make(archive); }
 };
@@ -124,7 +124,7 @@ struct codec<Barrier> {
         std::shared_ptr<barrier_action const> action;
         if (archive.make<bool>()) action = find_entry<barrier_action_factory>(archive.make<entry_id>())(archive);
         auto const timeout = archive.make<Timeout>();
-        return {archive.make<Barrier::handle>(), std::move(action), timeout};
+        return {make_present<Barrier::handle>(archive), std::move(action), timeout};
     }
     static void load(input_archive& archive, Barrier& one) { one = make(archive); }
 };
