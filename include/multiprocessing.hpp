@@ -19,6 +19,7 @@
 #include <multiprocessing/queues.hpp>
 #include <multiprocessing/random.hpp>
 #include <multiprocessing/reduction.hpp>
+#include <multiprocessing/resources.hpp>
 #include <multiprocessing/shareable_list.hpp>
 #include <multiprocessing/shared_memory.hpp>
 #include <multiprocessing/sharedctypes.hpp>

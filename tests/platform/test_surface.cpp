@@ -4,6 +4,7 @@
 #include <multiprocessing/platform/file.hpp>
 #include <multiprocessing/platform/handle.hpp>
 #include <multiprocessing/platform/handle_passing.hpp>
+#include <multiprocessing/platform/limits.hpp>
 #include <multiprocessing/platform/liveness.hpp>
 #include <multiprocessing/platform/memory.hpp>
 #include <multiprocessing/platform/module.hpp>
@@ -92,6 +93,13 @@ TEST_CASE("every function of every contract is there") {
         any(&platform::make_local_path),
         any(&platform::remove_local_path),
         any(&platform::create_file),
+        any(&platform::limit_private_memory),
+        any(&platform::limit_cpu_time),
+        any(&platform::add_niceness),
+        any(&platform::usable_processors),
+        any(&platform::run_only_on),
+        any(&platform::limit_library_threads),
+        any(&platform::resident_memory),
         any(&platform::terminal_width),
         any(&platform::write_stream),
         any(&platform::read_stream),

@@ -14,4 +14,16 @@ inline constexpr bool with_thread_sanitizer = false;
 inline constexpr bool with_thread_sanitizer = false;
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool with_sanitizer = true;
+#elif defined(__has_feature)
+#    if __has_feature(address_sanitizer)
+inline constexpr bool with_sanitizer = true;
+#    else
+inline constexpr bool with_sanitizer = with_thread_sanitizer;
+#    endif
+#else
+inline constexpr bool with_sanitizer = with_thread_sanitizer;
+#endif
+
 } // namespace multiprocessing_test
