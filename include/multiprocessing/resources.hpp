@@ -70,9 +70,9 @@ inline void check_limits(WorkerLimits const& limits) {
     for (int const processor : limits.processors) require(processor >= 0, "a processor's number must not be negative");
 }
 
-/// Limits this process, which is a fresh worker; workers are counted from 0.
+/// Limits this process, which is a fresh worker; `worker` counts from 0.
 /// Throws     ValueError  as check_limits; OSError  the system refuses, says what
-inline void apply_limits(WorkerLimits const& limits, unsigned worker_number) {
+inline void apply_limits(WorkerLimits const& limits, unsigned worker) {
     check_limits(limits);
     std::error_code error;
     auto const require = [&error](std::string const& what) {
@@ -87,7 +87,7 @@ inline void apply_limits(WorkerLimits const& limits, unsigned worker_number) {
         if (processors.empty()) processors = platform::usable_processors();
         if (processors.empty()) error = std::make_error_code(std::errc::function_not_supported);
         require("one_processor_each");
-        processors = {processors[worker_number % processors.size()]};
+        processors = {processors[worker % processors.size()]};
     }
     if (!processors.empty()) {
         platform::run_only_on(processors, error);
