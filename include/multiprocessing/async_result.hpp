@@ -4,11 +4,13 @@
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/outcome.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -40,6 +42,20 @@ public:
     /// The next outcome; empty: there are no more. Throws TimeoutError if there is none by the deadline.
     virtual std::optional<Outcome<R>> next(platform::deadline until) = 0;
 };
+
+/// Whether a copy compiles. A container says that it can be copied also if its elements cannot.
+template <class T>
+inline constexpr bool can_be_copied = std::copy_constructible<T>;
+template <class T>
+    requires std::copy_constructible<T> && requires { typename T::value_type; } &&
+                 (!std::same_as<T, typename T::value_type>)
+inline constexpr bool can_be_copied<T> = can_be_copied<typename T::value_type>;
+template <class T>
+inline constexpr bool can_be_copied<Outcome<T>> = std::is_void_v<T> || can_be_copied<T>;
+template <class... T>
+inline constexpr bool can_be_copied<std::tuple<T...>> = (can_be_copied<T> && ...);
+template <class First, class Second>
+inline constexpr bool can_be_copied<std::pair<First, Second>> = can_be_copied<First> && can_be_copied<Second>;
 
 /// What an item gives in a stream: nothing is a value too.
 template <class R>
@@ -179,7 +195,7 @@ T AsyncResult<T>::get(Timeout timeout) && {
     } else {
         auto& result = state_->outcome().value();
         if (state_.use_count() == 1) return std::move(result);
-        if constexpr (std::copy_constructible<T>) {
+        if constexpr (detail::can_be_copied<T>) {
             return result;
         } else {
             throw ValueError("the result cannot be copied, and another handle still needs it");
