@@ -96,11 +96,13 @@ TEST_CASE("threads: items are handed over themselves, results moved") {
     boxes.push_back(std::make_unique<int>(3));
     CHECK(pool.map([](std::unique_ptr<int> box) { return *box; }, std::move(boxes)) == std::vector<int>{3});
 
-    auto result = pool.map_async([](std::unique_ptr<int> box) { return box; }, [] {
-        std::vector<std::unique_ptr<int>> all;
-        all.push_back(std::make_unique<int>(4));
-        return all;
-    }());
+    auto result = pool.map_async(
+        [](std::unique_ptr<int> box) { return box; },
+        [] {
+            std::vector<std::unique_ptr<int>> all;
+            all.push_back(std::make_unique<int>(4));
+            return all;
+        }());
     CHECK(*std::move(result).get()[0] == 4);
 }
 
@@ -145,7 +147,8 @@ TEST_CASE("threads: exceptions arrive as they were thrown") {
                 ++ran;
                 return odd_only(x);
             },
-            {1, 3, 4, 5, 7}, {.chunksize = 1});
+            {1, 3, 4, 5, 7},
+            {.chunksize = 1});
         FAIL("no exception");
     } catch (std::domain_error const& error) {
         CHECK(std::string(error.what()) == "4");
@@ -181,25 +184,23 @@ TEST_CASE("threads: failed items are tried again") {
     tries = 0;
     CHECK(pool.apply_async(third_time, std::tuple("y"), {.retries = 2}).get() == "y");
     CHECK_THROWS_AS(
-        pool.map_async(
-            [](std::unique_ptr<int>) {}, std::vector<std::unique_ptr<int>>(1), {.retries = 1}),
+        pool.map_async([](std::unique_ptr<int>) {}, std::vector<std::unique_ptr<int>>(1), {.retries = 1}),
         mp::ValueError);
 }
 
 TEST_CASE("threads: callbacks run before the result is there") {
     mp::ThreadPool pool(1);
     std::vector<std::string> seen;
-    auto const sum = pool.map_async(
-        square, std::vector<int>{1, 2}, {}, {.callback = [&](std::vector<long> const& all) {
-            seen.push_back(std::to_string(all.size()));
-        }});
+    auto const sum = pool.map_async(square, std::vector<int>{1, 2}, {}, {.callback = [&](std::vector<long> const& all) {
+                                        seen.push_back(std::to_string(all.size()));
+                                    }});
     sum.wait();
     CHECK(seen == std::vector<std::string>{"2"});
-    auto const failed = pool.apply_async(
-        odd_only, std::tuple(2), {}, {.error_callback = [&](std::exception_ptr const& error) {
-            CHECK_THROWS_AS(std::rethrow_exception(error), std::domain_error);
-            seen.push_back("error");
-        }});
+    auto const failed =
+        pool.apply_async(odd_only, std::tuple(2), {}, {.error_callback = [&](std::exception_ptr const& error) {
+                             CHECK_THROWS_AS(std::rethrow_exception(error), std::domain_error);
+                             seen.push_back("error");
+                         }});
     failed.wait();
     CHECK(seen.size() == 2);
     auto const nothing = pool.apply_async([] {}, std::tuple(), {}, {.callback = [&] { seen.push_back("void"); }});
@@ -276,9 +277,11 @@ TEST_CASE("threads: imap reads only a few items ahead") {
         for (int i = 0; i < 20; ++i) CHECK(results.next() == i);
         CHECK(read < 40);
         int last = 0;
-        CHECK_THROWS_AS([&] {
-            for (int x : results) last = x;
-        }(), std::length_error);
+        CHECK_THROWS_AS(
+            [&] {
+                for (int x : results) last = x;
+            }(),
+            std::length_error);
         CHECK(last == 999);
         CHECK(results.next() == std::nullopt);
     }
@@ -366,7 +369,8 @@ TEST_CASE("threads: a stop ends a call that waits, when nobody runs its items an
                     if (!mine.alive) std::abort();
                     ++ran;
                 },
-                numbers, {.chunksize = 1, .stop = stop.get_token()}),
+                numbers,
+                {.chunksize = 1, .stop = stop.get_token()}),
             mp::CancelledError);
     }
     CHECK(ran <= 2);
@@ -426,15 +430,20 @@ TEST_CASE("threads: each is initialised") {
     std::mutex mutex;
     std::set<std::thread::id> initialised;
     {
-        mp::ThreadPool pool(3, [&](std::string const& text) {
-            if (text != "x") std::abort();
-            std::scoped_lock const guard(mutex);
-            initialised.insert(std::this_thread::get_id());
-        }, "x");
-        pool.map([&](int) {
-            std::scoped_lock const guard(mutex);
-            if (!initialised.contains(std::this_thread::get_id())) throw std::logic_error("not initialised");
-        }, std::vector<int>(100, 1));
+        mp::ThreadPool pool(
+            3,
+            [&](std::string const& text) {
+                if (text != "x") std::abort();
+                std::scoped_lock const guard(mutex);
+                initialised.insert(std::this_thread::get_id());
+            },
+            "x");
+        pool.map(
+            [&](int) {
+                std::scoped_lock const guard(mutex);
+                if (!initialised.contains(std::this_thread::get_id())) throw std::logic_error("not initialised");
+            },
+            std::vector<int>(100, 1));
         pool.close();
         pool.join();
     }
@@ -476,19 +485,19 @@ TEST_CASE("threads: a pool is its maker's") {
     auto const result = pool.apply_async(square, 3);
     result.wait();
     CHECK(multiprocessing_test::in_child([&] {
-        try {
-            pool.map(square, {1});
-            return 1;
-        } catch (mp::AssertionError const&) {
-        }
-        try {
-            result.get();
-            return 2;
-        } catch (mp::AssertionError const&) {
-        }
-        { auto const ends_here = std::move(pool); }
-        return 0;
-    }) == 0);
+              try {
+                  pool.map(square, {1});
+                  return 1;
+              } catch (mp::AssertionError const&) {
+              }
+              try {
+                  result.get();
+                  return 2;
+              } catch (mp::AssertionError const&) {
+              }
+              { auto const ends_here = std::move(pool); }
+              return 0;
+          }) == 0);
     CHECK(pool.apply(square, 2) == 4);
 }
 #endif

@@ -11,9 +11,9 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <new>
 #include <optional>
 #include <ostream>
-#include <new>
 #include <ranges>
 #include <span>
 #include <stop_token>
@@ -65,7 +65,8 @@ public:
     template <class F, class... Args>
     ThreadPool(int processes, F&& initializer, Args&&... initargs)
         : ThreadPool(
-              ThreadPoolOptions{.processes = processes}, std::forward<F>(initializer),
+              ThreadPoolOptions{.processes = processes},
+              std::forward<F>(initializer),
               std::forward<Args>(initargs)...) {}
 
     /// terminate() and join().
@@ -135,29 +136,55 @@ public:
     /// map and starmap that do not block: an AsyncResult of what those return. The items are read and kept here.
     ///
     /// Python: `ThreadPool.map_async(func, iterable, chunksize=None, callback=None, error_callback=None)`.
-    template <class F, std::ranges::input_range Items, class R = detail::gathered<detail::all_results, detail::map_signature<F, Items>>>
+    template <
+        class F,
+        std::ranges::input_range Items,
+        class R = detail::gathered<detail::all_results, detail::map_signature<F, Items>>>
     AsyncResult<R> map_async(F func, Items&& items, MapOptions options = {}, Callbacks<R> callbacks = {}) {
         using signature = detail::map_signature<F, Items>;
         return start<detail::all_results, signature>(
-            std::move(func), detail::keep_all<signature, false>(std::forward<Items>(items)), options, std::move(callbacks));
+            std::move(func),
+            detail::keep_all<signature, false>(std::forward<Items>(items)),
+            options,
+            std::move(callbacks));
     }
-    template <class F, std::ranges::input_range Items, class OnError = collect_t, class R = detail::gathered<detail::all_outcomes, detail::map_signature<F, Items>>>
+    template <
+        class F,
+        std::ranges::input_range Items,
+        class OnError = collect_t,
+        class R = detail::gathered<detail::all_outcomes, detail::map_signature<F, Items>>>
     AsyncResult<R> map_async(F func, Items&& items, BasicMapOptions<OnError> options, Callbacks<R> callbacks = {}) {
         using signature = detail::map_signature<F, Items>;
         return start<detail::all_outcomes, signature>(
-            std::move(func), detail::keep_all<signature, false>(std::forward<Items>(items)), options, std::move(callbacks));
+            std::move(func),
+            detail::keep_all<signature, false>(std::forward<Items>(items)),
+            options,
+            std::move(callbacks));
     }
-    template <class F, std::ranges::input_range Items, class R = detail::gathered<detail::all_results, detail::starmap_signature<F, Items>>>
+    template <
+        class F,
+        std::ranges::input_range Items,
+        class R = detail::gathered<detail::all_results, detail::starmap_signature<F, Items>>>
     AsyncResult<R> starmap_async(F func, Items&& items, MapOptions options = {}, Callbacks<R> callbacks = {}) {
         using signature = detail::starmap_signature<F, Items>;
         return start<detail::all_results, signature>(
-            std::move(func), detail::keep_all<signature, true>(std::forward<Items>(items)), options, std::move(callbacks));
+            std::move(func),
+            detail::keep_all<signature, true>(std::forward<Items>(items)),
+            options,
+            std::move(callbacks));
     }
-    template <class F, std::ranges::input_range Items, class OnError = collect_t, class R = detail::gathered<detail::all_outcomes, detail::starmap_signature<F, Items>>>
+    template <
+        class F,
+        std::ranges::input_range Items,
+        class OnError = collect_t,
+        class R = detail::gathered<detail::all_outcomes, detail::starmap_signature<F, Items>>>
     AsyncResult<R> starmap_async(F func, Items&& items, BasicMapOptions<OnError> options, Callbacks<R> callbacks = {}) {
         using signature = detail::starmap_signature<F, Items>;
         return start<detail::all_outcomes, signature>(
-            std::move(func), detail::keep_all<signature, true>(std::forward<Items>(items)), options, std::move(callbacks));
+            std::move(func),
+            detail::keep_all<signature, true>(std::forward<Items>(items)),
+            options,
+            std::move(callbacks));
     }
 
     /// Calls func(args...) in a thread of the pool and returns its result. Blocks until it is there. Throws as map does.
@@ -257,7 +284,9 @@ private:
     typename Gather::type run(std::uint64_t count, Perform perform, BasicMapOptions<OnError> const& options);
     template <template <class> class Gather, class Signature, class F, class OnError>
     AsyncResult<detail::gathered<Gather, Signature>> start(
-        F func, std::vector<typename Signature::kept> items, BasicMapOptions<OnError> const& options,
+        F func,
+        std::vector<typename Signature::kept> items,
+        BasicMapOptions<OnError> const& options,
         Callbacks<detail::gathered<Gather, Signature>> callbacks);
     template <class F, class Items>
     auto stream(F func, Items&& items, MapOptions const& options, bool in_order);
@@ -327,7 +356,8 @@ auto ThreadPool::map_now(F& func, Items&& items, BasicMapOptions<OnError> const&
         auto const begin = std::ranges::begin(items);
         return run<gather>(
             static_cast<std::uint64_t>(std::ranges::size(items)),
-            detail::items_in_place<F, std::remove_cv_t<decltype(begin)>>{&func, begin}, options);
+            detail::items_in_place<F, std::remove_cv_t<decltype(begin)>>{&func, begin},
+            options);
     } else {
         check<typename signature::kept>(options);
         auto kept = detail::keep_all<signature, false>(std::forward<Items>(items));
@@ -354,14 +384,17 @@ typename Gather::type ThreadPool::run(std::uint64_t count, Perform perform, Basi
     if (options.stop.stop_requested()) throw CancelledError();
     auto const cell = std::make_shared<detail::outcome_cell<result>>();
     auto const work = std::make_shared<detail::thread_call<Gather, Perform>>(
-        count, static_cast<std::uint64_t>(options.chunksize.value_or(0)), options.retries, std::move(perform),
+        count,
+        static_cast<std::uint64_t>(options.chunksize.value_or(0)),
+        options.retries,
+        std::move(perform),
         [cell](Outcome<result> outcome) { cell->settle(std::move(outcome)); });
     auto const crew = crew_;
-    crew->submit(work);
     std::stop_callback const on_stop(options.stop, [&] {
         work->abandon();
         crew->withdraw(*work, std::make_exception_ptr(CancelledError()));
     });
+    crew->submit(work);
     std::optional<Outcome<result>> outcome;
     cell->wait(platform::never, outcome);
     return std::move(*outcome).value();
@@ -369,7 +402,9 @@ typename Gather::type ThreadPool::run(std::uint64_t count, Perform perform, Basi
 
 template <template <class> class Gather, class Signature, class F, class OnError>
 AsyncResult<detail::gathered<Gather, Signature>> ThreadPool::start(
-    F func, std::vector<typename Signature::kept> items, BasicMapOptions<OnError> const& options,
+    F func,
+    std::vector<typename Signature::kept> items,
+    BasicMapOptions<OnError> const& options,
     Callbacks<detail::gathered<Gather, Signature>> callbacks) {
     using T = detail::gathered<Gather, Signature>;
     using gather = Gather<detail::result_of<Signature>>;
@@ -381,7 +416,9 @@ AsyncResult<detail::gathered<Gather, Signature>> ThreadPool::start(
     if (count == 0) callbacks = {}; // as in Python
     auto const cell = std::make_shared<detail::outcome_cell<T>>(std::move(callbacks));
     auto const work = std::make_shared<call>(
-        count, static_cast<std::uint64_t>(options.chunksize.value_or(0)), options.retries,
+        count,
+        static_cast<std::uint64_t>(options.chunksize.value_or(0)),
+        options.retries,
         perform{std::move(func), std::move(items)},
         [cell](Outcome<T> outcome) { cell->settle(std::move(outcome)); });
     if (count == 0) {
@@ -389,13 +426,13 @@ AsyncResult<detail::gathered<Gather, Signature>> ThreadPool::start(
     } else if (options.stop.stop_requested()) {
         cell->settle(std::make_exception_ptr(CancelledError()));
     } else {
-        crew_->submit(work);
         cell->on_stop(
             options.stop, [to = std::weak_ptr(cell), what = std::weak_ptr(work), crew = std::weak_ptr(crew_)] {
                 auto const still_wanted = to.lock();
                 auto const threads = crew.lock();
                 if (still_wanted && threads) detail::cancel_call(*still_wanted, what, *threads);
             });
+        crew_->submit(work);
     }
     return AsyncResult<T>(std::make_shared<detail::thread_result<T, call>>(cell, work, crew_));
 }
@@ -406,8 +443,8 @@ auto ThreadPool::stream(F func, Items&& items, MapOptions const& options, bool i
     using keep = detail::item_keeper<signature, Items, false>;
     using stream_type = detail::thread_stream<F, signature, Items, keep>;
     check<typename signature::kept>(options);
-    return IMapIterator<detail::result_of<signature>>(std::make_unique<stream_type>(
-        crew_, std::move(func), std::forward<Items>(items), keep(), in_order, options));
+    return IMapIterator<detail::result_of<signature>>(
+        std::make_unique<stream_type>(crew_, std::move(func), std::forward<Items>(items), keep(), in_order, options));
 }
 
 } // namespace multiprocessing::inline v0

@@ -8,8 +8,8 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <deque>
 #include <exception>
@@ -162,7 +162,10 @@ public:
     using T = typename Gather::type;
 
     thread_call(
-        std::uint64_t count, std::uint64_t chunksize, int retries, Perform perform,
+        std::uint64_t count,
+        std::uint64_t chunksize,
+        int retries,
+        Perform perform,
         std::function<void(Outcome<T>)> deliver)
         : thread_work(count, chunksize), perform_(std::move(perform)), retries_(retries), deliver_(std::move(deliver)),
           outcomes_(static_cast<std::size_t>(count)), remaining_(count) {}
@@ -240,7 +243,8 @@ private:
 
 /// A callback must not harm who calls it.
 template <class... Args>
-void call_and_report(char const* what, std::function<void(Args...)> const& function, std::type_identity_t<Args>... args) noexcept {
+void call_and_report(
+    char const* what, std::function<void(Args...)> const& function, std::type_identity_t<Args>... args) noexcept {
     if (!function) return;
     try {
         function(args...);
@@ -332,8 +336,7 @@ bool cancel_call(outcome_cell<T>& cell, std::weak_ptr<Call> const& call, thread_
 template <class T, class Call>
 class thread_result final : public async_state<T> {
 public:
-    thread_result(
-        std::shared_ptr<outcome_cell<T>> cell, std::weak_ptr<Call> call, std::shared_ptr<thread_crew> crew)
+    thread_result(std::shared_ptr<outcome_cell<T>> cell, std::weak_ptr<Call> call, std::shared_ptr<thread_crew> crew)
         : cell_(std::move(cell)), call_(std::move(call)), crew_(std::move(crew)) {}
 
     bool wait(platform::deadline until) override { return cell_->wait(until, outcome_); }
@@ -372,10 +375,15 @@ class thread_stream final : public result_stream<streamed<result_of<Signature>>>
 
 public:
     thread_stream(
-        std::shared_ptr<thread_crew> crew, F function, Items items, Convert convert, bool in_order,
+        std::shared_ptr<thread_crew> crew,
+        F function,
+        Items items,
+        Convert convert,
+        bool in_order,
         MapOptions const& options)
         : crew_(std::move(crew)), window_(2 * std::size_t{crew_->size()} + 1),
-          shared_(std::make_shared<shared_state>(std::move(function), window_)), items_(std::forward<Items>(items)), convert_(std::move(convert)), in_order_(in_order),
+          shared_(std::make_shared<shared_state>(std::move(function), window_)), items_(std::forward<Items>(items)),
+          convert_(std::move(convert)), in_order_(in_order),
           chunksize_(static_cast<std::size_t>(options.chunksize.value_or(1))), retries_(options.retries),
           stop_(options.stop) {
         crew_->open_stream();
@@ -429,7 +437,8 @@ private:
         F function;
         std::mutex mutex;
         std::condition_variable arrived;
-        std::vector<std::optional<Outcome<outcomes>>> done; // a ring of chunks, by their number or that of their arrival
+        std::vector<std::optional<Outcome<outcomes>>>
+            done; // a ring of chunks, by their number or that of their arrival
         std::uint64_t arrivals = 0;
     };
 
@@ -456,7 +465,10 @@ private:
     void submit(std::vector<kept> items) {
         auto const count = items.size();
         auto work = std::make_shared<call>(
-            count, count, retries_, perform{{std::ref(shared_->function), std::move(items)}},
+            count,
+            count,
+            retries_,
+            perform{{std::ref(shared_->function), std::move(items)}},
             [shared = shared_, number = submitted_, in_order = in_order_](Outcome<outcomes> outcome) {
                 {
                     std::scoped_lock const guard(shared->mutex);

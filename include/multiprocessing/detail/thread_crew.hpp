@@ -97,7 +97,9 @@ private:
     void serve(unsigned number) noexcept;
     void append(std::unique_lock<std::mutex> guard, std::shared_ptr<thread_work> work);
     void start_one();
-    bool is_over() const noexcept { return order_ == order::leave || (order_ == order::finish && (streams_ == 0 || joined_)); }
+    bool is_over() const noexcept {
+        return order_ == order::leave || (order_ == order::finish && (streams_ == 0 || joined_));
+    }
     std::uint64_t share(thread_work const& work) const noexcept;
     void drop_line(std::exception_ptr const& reason, std::unique_lock<std::mutex> guard) noexcept;
 
