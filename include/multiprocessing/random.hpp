@@ -26,7 +26,7 @@ namespace multiprocessing::inline v0 {
 ///
 /// It satisfies std::uniform_random_bit_generator. A copy goes on from the same place; it may travel to another process.
 ///
-/// Python: what `numpy.random.SeedSequence(seed).spawn(n)` is used for.
+/// Python: what `numpy.random.SeedSequence(seed).spawn(n)` is used for. Example    examples/42_monte_carlo_pi.cpp
 class TaskRng {
 public:
     using result_type = std::uint64_t;
