@@ -1,6 +1,7 @@
 // runs per start method
 #include <multiprocessing/connection.hpp>
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/queues.hpp>
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
@@ -162,4 +163,90 @@ TEST_CASE("connections and processes together") {
     board.set(3);
     first.join();
     second.join();
+}
+
+namespace {
+
+void put_ten(mp::Queue<std::pair<int, int>> queue, int number) {
+    for (int i = 0; i < 10; ++i) queue.put({i, number});
+}
+
+/// Does one thing after the other, when it is told to.
+void use_each(mp::Connection connection, mp::Queue<int> queue, mp::SimpleQueue<int> simple, Board board) {
+    board.await(1);
+    connection.send(1);
+    board.await(2);
+    queue.put(1);
+    board.await(3);
+    simple.put(1);
+    board.await(4);
+}
+
+} // namespace
+
+TEST_CASE("the items of several queues are collected as they come") {
+    std::vector<mp::Queue<std::pair<int, int>>> queues(4);
+    std::vector<mp::Process> processes;
+    for (int number = 0; number < 4; ++number) {
+        processes.emplace_back(put_ten, queues[static_cast<std::size_t>(number)], number);
+        processes.back().start();
+    }
+    std::set<std::pair<int, int>> items;
+    while (items.size() < 40) {
+        auto const ready = mp::wait(queues, patience);
+        REQUIRE_FALSE(ready.empty());
+        for (auto queue : ready) items.insert(queue.get_nowait());
+    }
+    CHECK(items == expected_messages());
+    CHECK(mp::wait(queues, 0s).empty());
+    for (auto& process : processes) process.join();
+}
+
+TEST_CASE("connections, processes and queues together") {
+    auto board = Board::make();
+    auto ends = mp::Pipe();
+    mp::Connection& a = ends.first;
+    mp::Queue<int> queue;
+    mp::JoinableQueue<int> joinable;
+    mp::SimpleQueue<int> simple;
+    mp::Process p(use_each, ends.second, queue, simple, board);
+    p.start();
+    auto const wait = [&](mp::Timeout timeout) { return mp::wait({queue, a, joinable, p, simple}, timeout); };
+    auto const begin = std::chrono::steady_clock::now();
+    CHECK(wait(30ms).empty());
+    CHECK(std::chrono::steady_clock::now() - begin >= 30ms);
+    CHECK(wait(0s).empty());
+
+    board.set(1);
+    CHECK(wait(patience) == std::vector<mp::Waitable>{a});
+    a.recv<int>();
+    board.set(2);
+    CHECK(wait(patience) == std::vector<mp::Waitable>{queue});
+    queue.get();
+    board.set(3);
+    CHECK(wait({}) == std::vector<mp::Waitable>{simple});
+    joinable.put(1);
+    CHECK(wait(0s) == std::vector<mp::Waitable>{joinable, simple});
+    simple.get();
+    joinable.get();
+    board.set(4);
+    CHECK(wait(patience) == std::vector<mp::Waitable>{p});
+    p.join();
+}
+
+TEST_CASE("a queue twice, and queues that are closed") {
+    auto [a, b] = mp::Pipe();
+    mp::Queue<int> queue, other;
+    mp::Queue<int> const copy = queue;
+    mp::SimpleQueue<int> simple;
+    CHECK_THROWS_AS(mp::wait({queue, a, copy}, 0s), mp::ValueError);
+    CHECK(mp::Waitable(queue) == mp::Waitable(copy));
+    CHECK(mp::Waitable(queue) != mp::Waitable(other));
+    CHECK(mp::wait({mp::Waitable(a), other}, 0s).empty());
+    other.close();
+    CHECK_THROWS_AS(mp::wait({other, a}, 0s), mp::ValueError);
+    simple.close();
+    CHECK_THROWS_AS(mp::wait({simple}, 0s), mp::OSError);
+    a.close();
+    CHECK_THROWS_AS(mp::wait({queue, a}, 0s), mp::OSError);
 }

@@ -153,6 +153,20 @@ TEST_CASE("a process that is killed at any instruction of put costs at most its 
         });
 }
 
+TEST_CASE("a process that is killed at any instruction of put does not hide what comes after it") {
+    kill_everywhere(
+        50,
+        [] { return mp::Queue<int>(4); },
+        [](mp::Queue<int> queue) { queue.put(3); },
+        [](mp::Queue<int> queue) {
+            queue.put(4, true, patience);
+            CHECK(queue_of(queue).has_message());
+            auto const left = check_use(queue, 20);
+            CHECK((left == std::vector{3, 4} || left == std::vector{4}));
+            CHECK_FALSE(queue_of(queue).has_message());
+        });
+}
+
 TEST_CASE("a process that is killed at any instruction of get costs at most the item it takes") {
     kill_everywhere(
         50,

@@ -140,6 +140,12 @@ public:
     /// Whether two handles are of the same queue.
     bool operator==(Queue const& other) const noexcept { return object_ == other.object_; }
 
+    /// What wait() waits for. Throws ValueError if this process has closed the queue.
+    friend detail::message_queue& queue_of(Queue const& queue) {
+        queue.require_open();
+        return *queue.object_;
+    }
+
 protected:
     Queue(std::ptrdiff_t maxsize, bool counts_tasks)
         : Queue(detail::shared_object<detail::message_queue>::make(
@@ -226,6 +232,12 @@ public:
     bool closed() const noexcept { return queue_.closed(); }
 
     bool operator==(SimpleQueue const&) const noexcept = default;
+
+    /// What wait() waits for. Throws OSError if this process has closed the queue.
+    friend detail::message_queue& queue_of(SimpleQueue const& queue) {
+        queue.require_open();
+        return queue_of(queue.queue_);
+    }
 
 private:
     friend struct detail::codec<SimpleQueue>;

@@ -61,6 +61,22 @@ TEST_CASE("a queue without a limit grows while it is used, and keeps the order")
     CHECK(queue.size() == 0);
 }
 
+TEST_CASE("a queue knows whether it has a message, from ring to ring") {
+    message_queue queue(0, sizeof(int), false);
+    CHECK_FALSE(queue.has_message());
+    for (int round = 0; round < 3; ++round) {
+        for (int i = 0; i < 1000; ++i) {
+            put(queue, i);
+            REQUIRE(queue.has_message());
+        }
+        for (int i = 0; i < 1000; ++i) {
+            REQUIRE(queue.has_message());
+            REQUIRE(get(queue) == i);
+        }
+        CHECK_FALSE(queue.has_message());
+    }
+}
+
 TEST_CASE("a queue that counts tasks can be joined when all are done") {
     message_queue queue(0, sizeof(int), true);
     CHECK(queue.join() == 0);

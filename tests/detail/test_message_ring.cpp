@@ -97,6 +97,28 @@ TEST_CASE("whether there is room for several messages") {
     CHECK_FALSE(numbers.ring.has_room_for(3, 0));
 }
 
+TEST_CASE("a look says whether there is a message, and leaves it there") {
+    Numbers numbers(1);
+    for (int round = 0; round < 5; ++round) {
+        CHECK(numbers.ring.look() == outcome::blocked);
+        numbers.put(1);
+        CHECK(numbers.ring.look() == outcome::done);
+        CHECK(numbers.ring.look() == outcome::done);
+        CHECK(numbers.get() == 1);
+    }
+    numbers.ring.try_put(0, Numbers::self(), [&](message_slot&) noexcept {
+        CHECK(numbers.ring.look() == outcome::blocked);
+        numbers.put(2);
+        CHECK(numbers.ring.look() == outcome::blocked); // the first one comes first
+    });
+    CHECK(numbers.ring.look() == outcome::done);
+    auto const read = [&](message_slot&) noexcept { CHECK(numbers.ring.look() == outcome::done); };
+    CHECK(numbers.ring.try_get(Numbers::self(), read) == outcome::done);
+    numbers.get();
+    numbers.ring.try_end();
+    CHECK(numbers.ring.look() == outcome::ended);
+}
+
 TEST_CASE("a ring ends where it is empty, and not before") {
     Numbers numbers(2);
     numbers.put(1);

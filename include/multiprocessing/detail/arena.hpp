@@ -2,6 +2,7 @@
 
 #include <multiprocessing/detail/child_message.hpp>
 #include <multiprocessing/detail/unique_handle.hpp>
+#include <multiprocessing/detail/waiting.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/platform/memory.hpp>
 #include <multiprocessing/platform/park.hpp>
@@ -76,6 +77,8 @@ public:
     std::size_t size() const noexcept { return size_; }
     /// Bytes that have memory behind them: the high-water mark.
     std::size_t committed() const noexcept;
+    /// Where those sleep who wait for several things at once.
+    event_count& bell() const noexcept { return head().bell; }
     /// Who sits in a seat: generation and process id.
     std::atomic<std::uint64_t>& seat(std::size_t number) const noexcept;
 
@@ -94,6 +97,7 @@ private:
         std::atomic<std::uint64_t> top;       // everything above was never handed out
         std::atomic<std::uint64_t> committed; // everything below has memory
         std::uint64_t identity;
+        event_count bell;
         std::array<std::atomic<std::uint64_t>, class_count> free;
         std::array<std::atomic<std::uint64_t>, seat_count> seats;
     };

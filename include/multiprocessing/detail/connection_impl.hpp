@@ -3,6 +3,7 @@
 #include <multiprocessing/connection.hpp>
 #include <multiprocessing/detail/fork_generation.hpp>
 #include <multiprocessing/detail/handshake.hpp>
+#include <multiprocessing/detail/wait_set.hpp>
 #include <multiprocessing/platform/channel.hpp>
 
 #include <algorithm>
@@ -217,32 +218,20 @@ inline Waitable::Waitable(Connection const& connection)
 
 namespace detail {
 
-/// Sets `ready` for each of the handles.
-inline void wait_for_handles(
-    std::vector<platform::native_handle> const& handles, std::unique_ptr<bool[]> const& ready, Timeout timeout) {
-    auto sorted = handles;
-    std::sort(sorted.begin(), sorted.end());
-    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-        throw ValueError("wait: the same thing is in the list twice");
-    }
-    if (!sorted.empty() && std::find(sorted.begin(), sorted.end(), platform::invalid_handle) != sorted.end()) {
-        throw ValueError("wait: an invalid handle");
-    }
-    std::error_code error;
-    platform::poll(handles, {ready.get(), handles.size()}, timeout.deadline(), error);
-    if (error) throw OSError(error, "wait");
-}
-
 template <class T>
 std::vector<T> wait_for(std::span<T const> objects, Timeout timeout) {
-    std::vector<platform::native_handle> handles;
-    handles.reserve(objects.size());
-    for (T const& object : objects) handles.push_back(Waitable(object).handle());
-    auto const ready = std::make_unique<bool[]>(handles.size());
-    wait_for_handles(handles, ready, timeout);
+    wait_set set;
+    for (Waitable const one : objects) {
+        if (one.queue() != nullptr) {
+            set.add(*one.queue());
+        } else {
+            set.add(one.handle());
+        }
+    }
+    set.wait(timeout.deadline());
     std::vector<T> found;
     for (std::size_t i = 0; i < objects.size(); ++i) {
-        if (ready[i]) found.push_back(objects[i]);
+        if (set.is_ready(i)) found.push_back(objects[i]);
     }
     return found;
 }

@@ -42,6 +42,24 @@ public:
     template <class Read>
     bool get(Read const& read, platform::deadline until);
 
+    /// Whether get() would find a message now; what dead writers left in front is cleared away.
+    bool has_message() noexcept;
+    /// As long as one of these exists, whoever puts rings the arena's bell as well.
+    class watching {
+    public:
+        explicit watching(message_queue& queue) noexcept : queue_(&queue) {
+            queue_->watchers_.fetch_add(1, std::memory_order_seq_cst);
+        }
+        watching(watching&& other) noexcept : queue_(std::exchange(other.queue_, nullptr)) {}
+        watching& operator=(watching&&) = delete;
+        ~watching() {
+            if (queue_ != nullptr) queue_->watchers_.fetch_sub(1, std::memory_order_relaxed);
+        }
+
+    private:
+        message_queue* queue_;
+    };
+
     /// Messages; those of dead writers that stand in front are cleared away first.
     std::size_t size() noexcept;
     bool full() noexcept { return size() >= maxsize_; }
@@ -66,6 +84,8 @@ private:
     bool try_put(short_participant self, Write const& write);
     template <class Read>
     bool try_get(short_participant self, Read const& read) noexcept;
+    template <class Look>
+    bool find_message(Look const& look) noexcept;
     arena_offset make_ring(std::uint32_t number) const;
     void append_ring(std::uint32_t after);
     template <class Write>
@@ -87,6 +107,7 @@ private:
     alignas(64) std::atomic<std::uint32_t> producing_{0}; // the ring that is written to
     std::atomic<std::uint32_t> consuming_{0};             // the ring that is read from
     alignas(64) event_count not_empty_{};
+    std::atomic<std::uint32_t> watchers_{0}; // too many when one is killed, which costs a look at the bell
     alignas(64) event_count not_full_{};
 };
 
@@ -158,10 +179,23 @@ bool message_queue::try_put(short_participant self, Write const& write) {
 
 template <class Read>
 bool message_queue::try_get(short_participant self, Read const& read) noexcept {
+    return find_message([&](message_ring& place) { return place.try_get(self, read); });
+}
+
+inline bool message_queue::has_message() noexcept {
+    auto const look = [](message_ring& place) { return place.look(); };
+    while (!find_message(look)) {
+        if (!ring(consuming_.load(std::memory_order_acquire)).repair_head()) return false;
+    }
+    return true;
+}
+
+template <class Look>
+bool message_queue::find_message(Look const& look) noexcept {
     for (;;) {
         std::uint32_t number = consuming_.load(std::memory_order_acquire);
         message_ring& place = ring(number);
-        auto result = place.try_get(self, read);
+        auto result = look(place);
         if (result == message_ring::outcome::done) return true;
         if (result == message_ring::outcome::blocked) {
             if (producing_.load(std::memory_order_acquire) == number) return false;
@@ -207,7 +241,9 @@ bool message_queue::put_message(short_participant self, Write const& write, plat
         if (!not_full_.await(patient_attempt, until, before_sleep)) return false;
         break;
     }
-    not_empty_.notify_one();
+    not_empty_.notify_one(); // with a fence, as whoever watches has one between counting himself and looking
+    if (watchers_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        arena::instance().bell().notify_all();
     return true;
 }
 

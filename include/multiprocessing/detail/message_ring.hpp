@@ -150,6 +150,9 @@ public:
     template <class Read>
     outcome try_get(short_participant self, Read const& read) noexcept;
 
+    /// done: a message stands where the next one would be taken.
+    outcome look() noexcept;
+
     /// Says to writers and readers that the next ring goes on from here. done: there is something to be read first;
     /// blocked: somebody is at the slot that would have to carry the mark.
     outcome try_end() noexcept;
@@ -273,6 +276,21 @@ message_ring::outcome message_ring::try_get(short_participant self, Read const& 
             pass(head_, number); // somebody was faster
         } else if (word == slot_word(round, slot_state::ended)) {
             return outcome::ended;
+        } else if (head_.load(std::memory_order_acquire) == number) {
+            return outcome::blocked; // free or being written
+        }
+    }
+}
+
+inline message_ring::outcome message_ring::look() noexcept {
+    for (;;) {
+        std::uint64_t const number = head_.load(std::memory_order_acquire);
+        std::uint32_t const round = round_of(number);
+        slot_word const word = load(slot(number));
+        if (word == slot_word(round, slot_state::full)) return outcome::done;
+        if (word == slot_word(round, slot_state::ended)) return outcome::ended;
+        if (has_reader(number)) {
+            pass(head_, number);
         } else if (head_.load(std::memory_order_acquire) == number) {
             return outcome::blocked; // free or being written
         }
