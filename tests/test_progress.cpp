@@ -12,6 +12,12 @@
 #include <type_traits>
 #include <vector>
 
+#if !defined(_WIN32)
+#    include <fcntl.h>
+#    include <sys/ioctl.h>
+#    include <unistd.h>
+#endif
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 using mp::ProgressState;
@@ -131,6 +137,32 @@ TEST_CASE("a bar is drawn over and over, after the delay and then once per inter
     CHECK(recorder.take().empty());
 }
 
+#if !defined(_WIN32)
+
+TEST_CASE("a terminal gets a bar that leaves its last column free") {
+    set_no_progress("");
+    int const leader = ::posix_openpt(O_RDWR | O_NOCTTY);
+    REQUIRE(leader >= 0);
+    REQUIRE((::grantpt(leader) == 0 && ::unlockpt(leader) == 0));
+    int const follower = ::open(::ptsname(leader), O_RDWR | O_NOCTTY);
+    REQUIRE(follower >= 0);
+    struct winsize size {};
+    size.ws_col = 49;
+    REQUIRE(::ioctl(leader, TIOCSWINSZ, &size) == 0);
+    ::setenv("TERM", "xterm", 1);
+    std::FILE* const stream = ::fdopen(follower, "w");
+    REQUIRE(stream != nullptr);
+    progress_meter(mp::ProgressOptions{.stream = stream}, "map", 10, start).finish(10, start + 101s);
+
+    std::string text;
+    for (char c = 0; c != '\n' && ::read(leader, &c, 1) == 1;) text += c;
+    CHECK(text == "\rmap: 100%|#######| 10/10 [01:41<00:00, 10.1s/it]\r\n"); // the terminal adds a \r
+    std::fclose(stream);
+    ::close(leader);
+}
+
+#endif
+
 TEST_CASE("a shorter text covers a longer one") {
     Recorder recorder;
     progress_meter meter(mp::ProgressOptions{.stream = recorder.stream(), .width = 30, .bar = true}, "", 0, start);
@@ -225,6 +257,18 @@ TEST_CASE("silent, drawn, or called") {
     CHECK(silent.due() == mp::platform::never);
     silent.update(3);
     silent.finish(10);
+}
+
+TEST_CASE("progress as an option of a call") {
+    struct Options {
+        mp::Progress progress{};
+    };
+    CHECK_FALSE(Options{}.progress);
+    CHECK_FALSE(Options{.progress = {}}.progress);
+    CHECK(Options{.progress = true}.progress.draws());
+    CHECK(Options{.progress = mp::ProgressOptions{.width = 40}}.progress.draws());
+    CHECK(Options{.progress = [](ProgressState const&) {}}.progress.callback());
+    CHECK(Options{.progress = {[](ProgressState const&) {}, {.interval = 1s}}}.progress.options().interval == 1s);
 }
 
 TEST_CASE("a callback gets one state per interval, and the last one") {
