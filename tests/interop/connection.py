@@ -1,15 +1,16 @@
-"""Connections between this Python and C++: connection.py <peer program> [big]
+"""Connections between this Python and C++: connection.py <peer program> [big | ipv6]
 
 Both are listener and client, with and without keys, over every family; each sends what the other has to send back. Prints
-how many sessions were held; exit status 0 only if all went as they should.
+how many sessions were held; exit status 0 only if all went as they should, 77 if this machine has no IPv6.
 """
 import os
 import pickle
+import socket
 import subprocess
 import sys
 import tempfile
 from multiprocessing import AuthenticationError, Pipe, reduction
-from multiprocessing.connection import Client, Listener
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 
 PATIENCE = 100
 sessions = 0
@@ -102,15 +103,28 @@ class Peer:
 
 def text_of(address):
     if isinstance(address, tuple):
-        return "tcp:%s:%d" % address
+        return "tcp:%s:%d" % address[:2]
     if isinstance(address, bytes):
         address = os.fsdecode(address)
     return "abstract:" + address[1:] if address[0] == "\0" else "unix:" + address
 
 
-def python_listens(address, task, key):
+def connect(address, key):
+    """What Client does; which knows no IPv6, although Listener does."""
+    if not isinstance(address, tuple) or ":" not in address[0]:
+        return Client(address, authkey=key)
+    with socket.socket(socket.AF_INET6) as stream:
+        stream.connect(address)
+        connection = Connection(stream.detach())
+    if key is not None:
+        answer_challenge(connection, key)
+        deliver_challenge(connection, key)
+    return connection
+
+
+def python_listens(address, task, key, family=None):
     global sessions
-    with Listener(address, authkey=key) as listener:
+    with Listener(address, family, authkey=key) as listener:
         with Peer("connect", task, text_of(listener.address), key) as peer:
             with listener.accept() as connection:
                 COUNTERPART[task](connection)
@@ -124,8 +138,8 @@ def python_connects(address, task, key):
         where = peer.address()
         if isinstance(address, tuple):
             host, port = where.rsplit(":", 1)
-            address = (host, int(port))
-        with Client(address, authkey=key) as connection:
+            address = (host.strip("[]"), int(port))
+        with connect(address, key) as connection:
             COUNTERPART[task](connection)
         assert peer.outcome() == "ok"
     sessions += 1
@@ -165,7 +179,23 @@ def inherited(task):
     sessions += 1
 
 
+def over_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        print("no IPv6 here:", error)
+        sys.exit(77)
+    for key in (None, b"secret"):
+        for task in ("echo", "drive", "objects"):
+            python_listens(("::1", 0), task, key, "AF_INET6")
+            python_connects(("::1", 0), task, key)
+
+
 def main():
+    if sys.argv[2:] == ["ipv6"]:
+        over_ipv6()
+        return
     with tempfile.TemporaryDirectory() as folder:
         local = os.path.join(folder, "socket")
         if sys.argv[2:] == ["big"]:
