@@ -21,10 +21,13 @@ using namespace std::chrono_literals;
 TEST_CASE("dummy: the life of a process that is a thread") {
     mp::Event go;
     int result = 0;
-    mp::Process process([&](int x, std::string const& text) {
-        go.wait();
-        result = x + static_cast<int>(text.size());
-    }, 40, "ab");
+    mp::Process process(
+        [&](int x, std::string const& text) {
+            go.wait();
+            result = x + static_cast<int>(text.size());
+        },
+        40,
+        "ab");
     CHECK(process.name().substr(0, 7) == "Thread-");
     CHECK(process.to_string() == "<Process(" + process.name() + ", initial)>");
     CHECK_FALSE(process.is_alive());
@@ -227,5 +230,6 @@ TEST_CASE("dummy: the pool is one of threads, and its workers have a name") {
     mp::Pool pool(2);
     int const offset = 1;
     CHECK(pool.map([&](int x) { return x + offset; }, {1, 2}) == std::vector<int>{2, 3});
-    CHECK(mp::Pool(mp::PoolOptions{.processes = 1}).apply([] { return mp::current_process().name().empty(); }) == false);
+    CHECK(
+        mp::Pool(mp::PoolOptions{.processes = 1}).apply([] { return mp::current_process().name().empty(); }) == false);
 }

@@ -243,7 +243,9 @@ void live(std::shared_ptr<thread_state> const& state, Function function) noexcep
         code = 1;
         detail::flush_standard_streams();
         std::fprintf(
-            stderr, "Process %s:\n%s\n", state->name.c_str(),
+            stderr,
+            "Process %s:\n%s\n",
+            state->name.c_str(),
             detail::describe_exception(std::current_exception()).c_str());
     }
     state->end(code);
@@ -252,9 +254,8 @@ void live(std::shared_ptr<thread_state> const& state, Function function) noexcep
 } // namespace thread_detail
 
 inline Process::Process(ProcessOptions options) : state_(std::make_shared<thread_detail::thread_state>()) {
-    state_->name = options.name.empty()
-                       ? "Thread-" + std::to_string(thread_detail::threads_named.fetch_add(1) + 1)
-                       : std::move(options.name);
+    state_->name = options.name.empty() ? "Thread-" + std::to_string(thread_detail::threads_named.fetch_add(1) + 1)
+                                        : std::move(options.name);
     state_->daemon = options.daemon.value_or(thread_detail::mine()->daemon);
 }
 
