@@ -116,7 +116,7 @@ TEST_CASE("items that lie in shared memory are not copied") {
     auto* const items = memory.get<long>();
     std::iota(items, items + 3, 5L);
     std::span<long const> const view(items, 3);
-    mp::detail::call_input<long, std::span<long const>> const input(view);
+    mp::detail::call_input<long, std::span<long const>> const input(view, true);
     mp::detail::batch work;
     input.describe(work);
     CHECK(work.input == memory.offset());
@@ -127,7 +127,7 @@ TEST_CASE("items that lie in shared memory are not copied") {
 #if !defined(__clang__) || __clang_major__ >= 16 // clang 14 cannot use the views of libstdc++ 12
 TEST_CASE("whole numbers of a view are not stored") {
     auto const view = std::views::iota(-3, 4);
-    mp::detail::call_input<long, std::ranges::iota_view<int, int>> const input(view);
+    mp::detail::call_input<long, std::ranges::iota_view<int, int>> const input(view, true);
     mp::detail::batch work;
     input.describe(work);
     CHECK(work.input == 0);

@@ -1,5 +1,6 @@
 // runs per start method
 #include <multiprocessing/context.hpp>
+#include <multiprocessing/functional.hpp>
 #include <multiprocessing/pool.hpp>
 
 #include "support/board.hpp"
@@ -31,6 +32,24 @@ std::vector<int> up_to(int n) {
     std::vector<int> all(static_cast<std::size_t>(n));
     std::iota(all.begin(), all.end(), 0);
     return all;
+}
+
+int squares_of_nested_pool(int n) {
+    mp::Pool pool(2);
+    auto const squares = pool.map([](int x) { return x * x; }, up_to(n + 1));
+    return std::accumulate(squares.begin(), squares.end(), 0);
+}
+int size_of_nested_pool() {
+    mp::Pool const pool;
+    return static_cast<int>(pool.worker_pids().size());
+}
+void wait_in_worker(Board board) {
+    board.add();
+    board.await_stop(1);
+}
+void nested_pool_that_waits(Board board) {
+    mp::Pool pool(1);
+    pool.apply(wait_in_worker, board);
 }
 
 int pool_in_process() {
@@ -73,6 +92,17 @@ TEST_CASE("workers are replaced after their share") {
     pool.join();
 }
 
+TEST_CASE("every worker that leaves runs the finalizer once") {
+    auto const board = Board::make();
+    {
+        mp::Pool pool({.processes = 2, .maxtasksperchild = 5, .finalizer = mp::partial(count_on, board)});
+        pool.map(same, up_to(20), {.chunksize = 1});
+        pool.close();
+        pool.join();
+    }
+    CHECK(board.get() >= 4);
+}
+
 TEST_CASE("a pool that is left is over, whatever its workers do") {
     auto const board = Board::make();
     {
@@ -91,9 +121,21 @@ TEST_CASE("a process may have a pool of its own") {
     CHECK(board.get() == 9);
 }
 
-TEST_CASE("a daemon may not") {
+TEST_CASE("a worker may have a pool of its own, and shares the processors with its fellows") {
+    mp::Pool pool(2);
+    CHECK(pool.map(squares_of_nested_pool, {1, 2, 3}) == std::vector<int>{1, 5, 14});
+    auto const all = static_cast<int>(mp::process_cpu_count());
+    CHECK(pool.apply(size_of_nested_pool) == std::max(1, all / 2));
+}
+
+TEST_CASE("a pool within a worker ends with it") {
+    auto const board = Board::make();
     mp::Pool pool(1);
-    CHECK_THROWS_AS(pool.apply(pool_in_process), mp::AssertionError);
+    auto const call = pool.apply_async(nested_pool_that_waits, board);
+    REQUIRE(board.await(1));
+    pool.terminate();
+    pool.join();
+    CHECK_THROWS_AS(call.get(), mp::ProcessError);
 }
 
 TEST_CASE("a large pool") {

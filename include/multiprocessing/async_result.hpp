@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace multiprocessing::inline v0 {
 
@@ -90,7 +91,7 @@ struct Callbacks<void> {
 template <class T>
 class [[nodiscard]] AsyncResult {
 public:
-    explicit AsyncResult(std::shared_ptr<detail::async_state<T>> state) noexcept : state_(std::move(state)) {}
+    explicit AsyncResult(std::shared_ptr<detail::async_state<T>> state);
 
     /// The result, as often as one likes. Blocks until it is there.
     ///
@@ -180,6 +181,13 @@ private:
 };
 
 // ---- implementation
+
+template <class T>
+AsyncResult<T>::AsyncResult(std::shared_ptr<detail::async_state<T>> state) {
+    // Counts the handles only: whoever works on the call holds it as well.
+    auto* const object = state.get();
+    state_ = std::shared_ptr<detail::async_state<T>>(object, [kept = std::move(state)](auto*) noexcept {});
+}
 
 template <class T>
 std::add_lvalue_reference_t<std::add_const_t<T>> AsyncResult<T>::get(Timeout timeout) const& {

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <multiprocessing/async_result.hpp>
 #include <multiprocessing/call_options.hpp>
-#include <multiprocessing/detail/call_data.hpp>
 #include <multiprocessing/detail/crew.hpp>
+#include <multiprocessing/detail/pool_call.hpp>
+#include <multiprocessing/detail/pool_stream.hpp>
 
 #include <array>
 #include <cstdint>
@@ -20,11 +22,15 @@
 
 namespace multiprocessing::inline v0 {
 
+/// A function without parameters that workers run: what `PoolOptions::finalizer` is made from.
+using WorkerTask = detail::worker_task;
+
 /// What a Pool can be told at its making; everything is optional.
 struct PoolOptions {
     std::optional<int> processes{};        ///< workers, at least 1; empty: one per processor that may be used
     std::optional<int> maxtasksperchild{}; ///< chunks after which a worker is replaced, at least 1; empty: never
     std::optional<StartMethod> method{};   ///< empty: the start method of the program
+    WorkerTask finalizer{};                ///< run by each worker when it leaves; not when it is killed
 };
 
 /// Worker processes that run functions on items.
@@ -76,17 +82,25 @@ public:
     /// func       called in the workers with one item; see the class for what it may be
     /// items      any input range, n items; each is converted to func's parameter type here, in the caller. Plain items
     ///            that lie in shared memory already are read there, and whole numbers of std::views::iota not stored.
-    /// options    {.chunksize = …}
-    /// Returns    n results as std::vector, result i from item i; nothing if func returns nothing
-    /// Throws     ValueError  the pool is closed, or chunksize is below 1;
+    /// options    {.chunksize = …, .timeout = …, .retries = …, .on_error = …}, see MapOptions
+    /// Returns    n results as std::vector, result i from item i; nothing if func returns nothing. With
+    ///            `.on_error = collect` an Outcome for each item.
+    /// Throws     ValueError  the pool is closed, or an option makes no sense;
     ///            what func threw, as the same type with RemoteError mixed in, or UnknownRemoteException;
     ///            MaybeEncodingError  a result cannot be serialised;
-    ///            WorkerDiedError  a worker ended while it ran an item;
+    ///            WorkerDiedError  a worker ended while it ran an item;  TaskTimeoutError  an item took too long;
+    ///            CancelledError  `.stop` was requested;  ProcessError  the pool was terminated;
     ///            PicklingError  func cannot travel, and the start method is not fork.
     ///            Failures are thrown after all items are done; of several, the first in time.
     /// Example    auto lengths = pool.map(length, names);
     template <class F, std::ranges::input_range Items>
-    auto map(F func, Items&& items, MapOptions options = {});
+    auto map(F func, Items&& items, MapOptions options = {}) {
+        return call<detail::map_traits<F, Items>>(std::move(func), std::forward<Items>(items), options);
+    }
+    template <class F, std::ranges::input_range Items, class OnError = collect_t>
+    auto map(F func, Items&& items, BasicMapOptions<OnError> options) {
+        return call<detail::map_traits<F, Items>>(std::move(func), std::forward<Items>(items), options);
+    }
     template <class F, std::ranges::input_range Items>
     auto map(F func, Items&& items, std::int64_t chunksize) {
         return map(std::move(func), std::forward<Items>(items), MapOptions{.chunksize = chunksize});
@@ -95,33 +109,151 @@ public:
     auto map(F func, std::initializer_list<T> items, MapOptions options = {}) {
         return map(std::move(func), std::span<T const>(items.begin(), items.size()), options);
     }
+    template <class F, class T, class OnError = collect_t>
+    auto map(F func, std::initializer_list<T> items, BasicMapOptions<OnError> options) {
+        return map(std::move(func), std::span<T const>(items.begin(), items.size()), options);
+    }
 
     /// As map, for functions of several parameters: each item is a tuple (or pair, or array) of arguments.
     ///
     /// Python: `Pool.starmap(func, iterable, chunksize=None)`.
     /// Example    pool.starmap(power, std::vector<std::pair<int, int>>{{2, 3}, {3, 2}});
     template <class F, std::ranges::input_range Items>
-    auto starmap(F func, Items&& items, MapOptions options = {});
+    auto starmap(F func, Items&& items, MapOptions options = {}) {
+        return call<detail::starmap_traits<F, Items>>(std::move(func), std::forward<Items>(items), options);
+    }
+    template <class F, std::ranges::input_range Items, class OnError = collect_t>
+    auto starmap(F func, Items&& items, BasicMapOptions<OnError> options) {
+        return call<detail::starmap_traits<F, Items>>(std::move(func), std::forward<Items>(items), options);
+    }
     template <class F, class T>
     auto starmap(F func, std::initializer_list<T> items, MapOptions options = {}) {
         return starmap(std::move(func), std::span<T const>(items.begin(), items.size()), options);
+    }
+
+    /// Begins a map, and returns at once. The items are copied.
+    ///
+    /// Python: `Pool.map_async(func, iterable, chunksize=None, callback=None, error_callback=None)`.
+    /// callbacks  {.callback = …, .error_callback = …}: called once, in a thread of the pool, which is begun for that; not
+    ///            if there are no items
+    /// Returns    an AsyncResult of what map would return
+    /// Throws     what can be said at once: ValueError, PicklingError, OSError. The rest comes out of the result.
+    /// Example    auto lengths = pool.map_async(length, names, {.timeout = 1s});
+    template <class F, std::ranges::input_range Items>
+    auto map_async(
+        F func,
+        Items&& items,
+        MapOptions options = {},
+        Callbacks<typename detail::map_traits<F, Items>::template value<raise_t>> callbacks = {}) {
+        using traits = detail::map_traits<F, Items>;
+        return detail::handle_on(
+            begin<traits>(std::move(func), std::forward<Items>(items), options, std::move(callbacks), false));
+    }
+    template <class F, std::ranges::input_range Items, class OnError = collect_t>
+    auto map_async(
+        F func,
+        Items&& items,
+        BasicMapOptions<OnError> options,
+        Callbacks<typename detail::map_traits<F, Items>::template value<OnError>> callbacks = {}) {
+        using traits = detail::map_traits<F, Items>;
+        return detail::handle_on(
+            begin<traits>(std::move(func), std::forward<Items>(items), options, std::move(callbacks), false));
+    }
+
+    /// The same for functions of several parameters. Python: `Pool.starmap_async(func, iterable, …)`.
+    template <class F, std::ranges::input_range Items>
+    auto starmap_async(
+        F func,
+        Items&& items,
+        MapOptions options = {},
+        Callbacks<typename detail::starmap_traits<F, Items>::template value<raise_t>> callbacks = {}) {
+        using traits = detail::starmap_traits<F, Items>;
+        return detail::handle_on(
+            begin<traits>(std::move(func), std::forward<Items>(items), options, std::move(callbacks), false));
+    }
+    template <class F, std::ranges::input_range Items, class OnError = collect_t>
+    auto starmap_async(
+        F func,
+        Items&& items,
+        BasicMapOptions<OnError> options,
+        Callbacks<typename detail::starmap_traits<F, Items>::template value<OnError>> callbacks = {}) {
+        using traits = detail::starmap_traits<F, Items>;
+        return detail::handle_on(
+            begin<traits>(std::move(func), std::forward<Items>(items), options, std::move(callbacks), false));
     }
 
     /// Calls func(args...) in a worker and returns its result. Blocks until it is there. Throws as map does.
     ///
     /// Python: `Pool.apply(func, args)`. Differs: the arguments follow one by one.
     template <class F, class... Args>
-    auto apply(F func, Args&&... args);
+    auto apply(F func, Args&&... args) {
+        auto const call = begin_one(std::move(func), {}, {}, true, std::forward<Args>(args)...);
+        return detail::result_of_call(*call);
+    }
+
+    /// Begins such a call, and returns at once.
+    ///
+    /// Python: `Pool.apply_async(func, args=(), callback=None, error_callback=None)`. With options or callbacks, the
+    /// arguments come as a tuple.
+    /// Returns    an AsyncResult of what func returns
+    /// Example    auto answer = pool.apply_async(power, 2, 10);
+    ///            pool.apply_async(power, std::tuple(2, 10), {.retries = 1}, {.callback = show});
+    template <class F, class... Args>
+    auto apply_async(F func, Args&&... args) {
+        return detail::handle_on(begin_one(std::move(func), {}, {}, false, std::forward<Args>(args)...));
+    }
+    template <class F, class... Args>
+        requires std::invocable<F&, detail::guessed_parameter<Args>...>
+    auto apply_async(
+        F func,
+        std::tuple<Args...> args,
+        MapOptions options,
+        Callbacks<detail::apply_value<F, Args...>> callbacks = {}) {
+        return std::apply(
+            [&](Args&... each) {
+                return detail::handle_on(
+                    begin_one(std::move(func), options, std::move(callbacks), false, std::move(each)...));
+            },
+            args);
+    }
+
+    /// Applies func to the items one by one, and gives each result as soon as its turn has come.
+    ///
+    /// Python: `Pool.imap(func, iterable, chunksize=1)`. Differs: items are read only a little ahead of the results (twice
+    /// as many as there are workers, more if they take less than a millisecond), in the thread that takes the results;
+    /// so the input may be endless. What reading throws comes out at that place, and ends the results.
+    /// items      any input range; one that is thrown away is kept in the results, another has to stay as long as these
+    /// Returns    an IMapIterator, to be gone through once
+    /// Throws     ValueError, PicklingError, OSError at once, the rest from the results
+    /// Example    for (auto const& page : pool.imap(fetch, addresses)) …
+    template <class F, std::ranges::input_range Items>
+    auto imap(F func, Items&& items, MapOptions options = {}) {
+        return stream<detail::map_traits<F, Items>>(std::move(func), std::forward<Items>(items), options, true);
+    }
+    template <class F, std::ranges::input_range Items>
+    auto imap(F func, Items&& items, std::int64_t chunksize) {
+        return imap(std::move(func), std::forward<Items>(items), MapOptions{.chunksize = chunksize});
+    }
+
+    /// The same, with the results in the order in which they come. Python: `Pool.imap_unordered(func, iterable, …)`.
+    template <class F, std::ranges::input_range Items>
+    auto imap_unordered(F func, Items&& items, MapOptions options = {}) {
+        return stream<detail::map_traits<F, Items>>(std::move(func), std::forward<Items>(items), options, false);
+    }
+    template <class F, std::ranges::input_range Items>
+    auto imap_unordered(F func, Items&& items, std::int64_t chunksize) {
+        return imap_unordered(std::move(func), std::forward<Items>(items), MapOptions{.chunksize = chunksize});
+    }
 
     /// No more calls; workers leave when they are done. Does not block. Python: `Pool.close()`.
     void close() noexcept { crew_->close(); }
 
     /// Ends the workers, whatever they do (SIGTERM, and SIGKILL to who ignores that for a second). Does not wait for them.
-    /// Calls that other threads wait for end with ProcessError. Python: `Pool.terminate()`, where they never end.
+    /// Calls that are not finished end with ProcessError. Python: `Pool.terminate()`, where they never end.
     void terminate() noexcept { crew_->terminate(); }
 
-    /// After close() or terminate(): waits until the workers have ended. Throws ValueError before.
-    /// Python: `Pool.join()`.
+    /// After close() or terminate(): waits until the workers have ended, and callbacks were called. Throws ValueError
+    /// before. Python: `Pool.join()`.
     void join();
 
     /// The process ids of the workers.
@@ -134,33 +266,70 @@ public:
 private:
     static detail::crew_options checked(PoolOptions const& options);
 
-    template <class Call, class Signature, class Kept, class F, class Items>
-    auto run(F& func, Items&& items, MapOptions options);
+    // Traits: detail::map_traits, starmap_traits, or apply_traits.
+    template <class Traits, class OnError, class F, class Items>
+    auto call(F func, Items&& items, BasicMapOptions<OnError> const& options);
+    template <class Traits, class OnError, class F, class Items, class Value>
+    auto begin(F func, Items&& items, BasicMapOptions<OnError> const& options, Callbacks<Value> callbacks, bool wait);
+    template <class F, class... Args>
+    auto begin_one(
+        F func,
+        MapOptions const& options,
+        Callbacks<detail::apply_value<F, Args...>> callbacks,
+        bool wait,
+        Args&&... args);
+    template <class Traits, class F, class Items>
+    auto stream(F func, Items&& items, MapOptions const& options, bool in_order);
 
-    detail::crew_options options_;
-    std::unique_ptr<detail::crew> crew_;
+    detail::crew_owner crew_;
 };
 
 // ---- implementation
+
+namespace detail {
+
+template <class OnError>
+void check(BasicMapOptions<OnError> const& options) {
+    if (options.chunksize.value_or(1) < 1) throw ValueError("Chunksize must be 1+");
+    if (options.retries < 0) throw ValueError("retries must not be negative");
+    if (options.quarantine_after < 1) throw ValueError("quarantine_after must be at least 1");
+    auto const timeout = options.timeout.duration();
+    if (timeout && timeout->count() <= 0) throw ValueError("an item's timeout must be positive");
+}
+
+/// What a call was told, as far as its owner has to know.
+template <class OnError>
+void limit(crew_call& call, BasicMapOptions<OnError> const& options) {
+    call.timeout = options.timeout.duration().value_or(std::chrono::nanoseconds(0));
+    call.attempts = static_cast<unsigned>(options.retries) + 1;
+    call.most_deaths = static_cast<unsigned>(options.quarantine_after);
+}
+
+} // namespace detail
 
 inline detail::crew_options Pool::checked(PoolOptions const& options) {
     if (options.processes.value_or(1) < 1) throw ValueError("Number of processes must be at least 1");
     if (options.maxtasksperchild.value_or(1) < 1) throw ValueError("maxtasksperchild must be a positive int or None");
     detail::crew_options result;
-    result.workers = options.processes ? static_cast<unsigned>(*options.processes) : process_cpu_count();
+    // Within another pool's worker the processors are shared with its fellows.
+    auto const processors = std::max(1u, process_cpu_count() / detail::process_state::instance().processor_shares);
+    result.workers = options.processes ? static_cast<unsigned>(*options.processes) : processors;
     result.chunks_per_worker = static_cast<std::uint64_t>(options.maxtasksperchild.value_or(0));
     result.method = options.method;
+    result.routine.finalizer = options.finalizer;
     return result;
 }
 
-inline Pool::Pool(PoolOptions options) : options_(checked(options)), crew_(std::make_unique<detail::crew>(options_)) {}
+inline Pool::Pool(PoolOptions options) : crew_(detail::crew::make(checked(options))) {}
 
 template <class F, class... Args>
     requires std::invocable<std::decay_t<F>&, detail::guessed_parameter<Args>...> ||
              detail::declares_parameters<std::decay_t<F>>
-Pool::Pool(PoolOptions options, F&& initializer, Args&&... initargs) : options_(checked(options)) {
-    options_.initializer = detail::make_target(std::forward<F>(initializer), std::forward<Args>(initargs)...);
-    crew_ = std::make_unique<detail::crew>(options_);
+Pool::Pool(PoolOptions options, F&& initializer, Args&&... initargs) {
+    auto details = checked(options);
+    details.routine.initializer =
+        detail::worker_task(detail::make_target(std::forward<F>(initializer), std::forward<Args>(initargs)...));
+    crew_ = detail::crew_owner(detail::crew::make(std::move(details)));
 }
 
 inline void Pool::join() {
@@ -173,97 +342,92 @@ inline std::string Pool::to_string() const {
            " pool_size=" + std::to_string(crew_->size()) + '>';
 }
 
-template <class F, std::ranges::input_range Items>
-auto Pool::map(F func, Items&& items, MapOptions options) {
-    using signature = detail::signature_of<F, std::ranges::range_reference_t<Items>>;
-    static_assert(
-        signature::arity == 1, "multiprocessing: map() calls its function with one argument; starmap() unpacks");
-    using kept = std::tuple_element_t<0, typename signature::kept>;
-    return run<detail::call_with_item<signature>, signature, kept>(func, std::forward<Items>(items), options);
-}
-
-template <class F, std::ranges::input_range Items>
-auto Pool::starmap(F func, Items&& items, MapOptions options) {
-    using signature = detail::tuple_signature<F, std::remove_cvref_t<std::ranges::range_reference_t<Items>>>;
-    using kept = typename signature::kept;
-    return run<detail::call_with_tuple<signature>, signature, kept>(func, std::forward<Items>(items), options);
+template <class Traits, class OnError, class F, class Items>
+auto Pool::call(F func, Items&& items, BasicMapOptions<OnError> const& options) {
+    using value = typename Traits::template value<OnError>;
+    auto const made = begin<Traits>(std::move(func), std::forward<Items>(items), options, Callbacks<value>(), true);
+    return detail::result_of_call(*made);
 }
 
 template <class F, class... Args>
-auto Pool::apply(F func, Args&&... args) {
-    using signature = detail::signature_of<F, Args...>;
-    static_assert(
-        signature::arity == sizeof...(Args), "multiprocessing: the function takes another number of arguments");
-    using kept = typename signature::kept;
-    std::array<kept, 1> const items{kept(std::forward<Args>(args)...)};
-    using result = std::remove_cvref_t<typename signature::result>;
-    if constexpr (std::is_void_v<result>) {
-        run<detail::call_with_tuple<signature>, signature, kept>(func, items, {});
-    } else {
-        auto results = run<detail::call_with_tuple<signature>, signature, kept>(func, items, {});
-        return static_cast<result>(std::move(results.front()));
-    }
+auto Pool::begin_one(
+    F func,
+    MapOptions const& options,
+    Callbacks<detail::apply_value<F, Args...>> callbacks,
+    bool wait,
+    Args&&... args) {
+    using traits = detail::apply_traits<F, Args...>;
+    std::array<typename traits::kept, 1> const items{typename traits::kept(std::forward<Args>(args)...)};
+    return begin<traits>(std::move(func), items, options, std::move(callbacks), wait);
 }
 
-template <class Call, class Signature, class Kept, class F, class Items>
-auto Pool::run(F& func, Items&& items, MapOptions options) {
-    using result = typename Signature::result;
-    static_assert(
-        !std::is_reference_v<result>,
-        "multiprocessing: the function returns a reference, which means nothing outside its process; return a value");
-    static_assert(
-        std::is_void_v<result> || detail::plain_result<result> || detail::travels<result>,
-        "multiprocessing: the result of the function cannot travel between processes; give its type serialize()");
-    static_assert(
-        detail::plain_result<Kept> || detail::travels<Kept>,
-        "multiprocessing: the items cannot travel between processes; give their type serialize()");
+template <class Traits, class OnError, class F, class Items, class Value>
+auto Pool::begin(
+    F func, Items&& items, BasicMapOptions<OnError> const& options, Callbacks<Value> callbacks, bool wait) {
     crew_->require_owner();
-    if (options.chunksize.value_or(1) < 1) throw ValueError("Chunksize must be 1+");
+    detail::check(options);
     if (crew_->is_closed()) throw ValueError("Pool not running");
+    using input = detail::call_input<typename Traits::kept, std::remove_cvref_t<Items>>;
+    using result = typename Traits::result;
+    using call_type = detail::pool_call<result, Traits::template shape<OnError>>;
 
-    detail::call_input<Kept, std::remove_cvref_t<Items>> const input(std::forward<Items>(items));
-    detail::call_output<std::remove_cv_t<result>> output(input.count());
-    if (input.count() == 0) return output.collect();
+    input placed(std::forward<Items>(items), wait);
+    auto const count = placed.count;
+    detail::workplace where;
+    if (count != 0) where = detail::place(crew_.get(), std::move(func), count, true);
+    auto const call = std::make_shared<call_type>(std::move(placed), std::move(where.callable));
+    detail::limit(*call, options);
+    bool const calls_back = callbacks.callback || callbacks.error_callback;
+    if (calls_back) call->call_back(std::move(callbacks));
+    if (count == 0) return call;
 
-    auto const perform = [&]<template <class> class Callable>(detail::crew& crew, auto&& describe_callable) {
-        auto* const work = detail::batch::make(
-            0, input.count(), static_cast<std::uint64_t>(options.chunksize.value_or(0)), crew.size());
-        work->function = detail::identify<
-            &detail::work_on<Callable<F>, typename decltype(input)::reader, Call, std::remove_cv_t<result>>>();
-        describe_callable(*work);
-        input.describe(*work);
-        output.describe(*work);
-        detail::perform(crew, work, output);
-    };
-
-    if constexpr (detail::callable_travels<F>) {
-        detail::byte_buffer state;
-        {
-            detail::output_archive archive(state);
-            archive.delivery_mode(detail::delivery::many);
-            detail::save_callable(archive, func);
-        }
-        detail::arena_block block;
-        if (state.size() != 0) {
-            block = detail::arena_block(state.size());
-            std::memcpy(block.get(), state.data(), state.size());
-        }
-        perform.template operator()<detail::travelling_callable>(*crew_, [&](detail::batch& work) {
-            work.callable = block.offset();
-            work.callable_size = state.size();
-        });
-    } else {
-        if (crew_->method() != StartMethod::fork) throw PicklingError(detail::cannot_travel_text);
-        // These workers are forked now, so they have the function, and everything that it refers to.
-        auto special = options_;
-        special.workers = static_cast<unsigned>(std::min<std::uint64_t>(special.workers, input.count()));
-        special.chunks_per_worker = 0;
-        detail::crew forked(std::move(special));
-        perform.template operator()<detail::inherited_callable>(forked, [&](detail::batch& work) {
-            work.callable = reinterpret_cast<std::uintptr_t>(std::addressof(func));
-        });
+    auto* const work =
+        detail::batch::make(0, count, static_cast<std::uint64_t>(options.chunksize.value_or(0)), where.workers->size());
+    call->batches.push_back({work, nullptr});
+    work->function = detail::identify<
+        &detail::work_on<detail::callable_in_workers<F>, typename input::reader, typename Traits::call, result>>();
+    work->timed = call->timeout.count() != 0;
+    call->describe(*work);
+    // Somebody has to see to it while nobody waits.
+    if (calls_back || (!wait && (work->timed != 0 || call->attempts > 1))) where.workers->attend();
+    call->begin(where.workers, call, options.stop);
+    if (wait) {
+        static_cast<void>(call->wait(platform::never));
+        if (where.own_workers) where.workers->join();
     }
-    return output.collect();
+    return call;
+}
+
+template <class Traits, class F, class Items>
+auto Pool::stream(F func, Items&& items, MapOptions const& options, bool in_order) {
+    crew_->require_owner();
+    detail::check(options);
+    if (crew_->is_closed()) throw ValueError("Pool not running");
+    using result = typename Traits::result;
+    using kept = typename Traits::kept;
+    using reader = typename detail::call_input<kept, std::vector<kept>>::reader;
+    // A range that is thrown away goes into the results.
+    using source = std::conditional_t<std::is_lvalue_reference_v<Items>, Items, std::remove_cvref_t<Items>>;
+    using stream_type = detail::pool_stream<
+        result,
+        kept,
+        source,
+        &detail::work_on<detail::callable_in_workers<F>, reader, typename Traits::call, result>>;
+
+    auto where = detail::place(crew_.get(), std::move(func), crew_->size(), false);
+    detail::stream_options details;
+    details.in_order = in_order;
+    details.chunksize = options.chunksize.value_or(0);
+    details.timeout = options.timeout.duration().value_or(std::chrono::nanoseconds(0));
+    details.attempts = static_cast<unsigned>(options.retries) + 1;
+    details.most_deaths = static_cast<unsigned>(options.quarantine_after);
+    details.stop = options.stop;
+    return IMapIterator<result>(std::make_unique<stream_type>(
+        std::move(where.workers),
+        where.own_workers,
+        std::move(where.callable),
+        std::forward<Items>(items),
+        std::move(details)));
 }
 
 } // namespace multiprocessing::inline v0

@@ -37,6 +37,9 @@ struct result_region {
 };
 
 /// Items [first, first + count) of a call.
+///
+/// After deaths and failures there are more batches of a call than one: remainders, and items that are tried again. They
+/// share its arrays, so that an item is at the same place in all of them.
 struct batch {
     struct chunk {
         std::uint64_t number;
@@ -57,7 +60,13 @@ struct batch {
     std::uint64_t smallest = 1;  ///< chunk by the guided rule
     std::uint64_t table_size = 0;
     std::uint64_t workers = 1;
-    std::uint64_t attempt = 1;
+    std::uint64_t origin = 0; ///< which item of the user's input is item 0 of the call
+    std::uint32_t attempt = 1;
+    std::uint32_t deaths = 0;   ///< how many workers its items have cost
+    std::uint32_t timed = 0;    ///< workers note when an item begins, and may be told that it took too long
+    arena_offset marks = 0;     ///< a byte for each item that has a result, if somebody waits for each; 0: none
+    std::uint64_t sequence = 0; ///< its place among the batches of a crew
+    std::atomic<std::uint32_t> given_up{0}; ///< nothing more of it shall be begun
 
     // What the workers write.
     std::atomic<arena_offset> next{0}; ///< the batch after this one
@@ -69,6 +78,8 @@ struct batch {
 
     /// A batch in a block of its own, with room for the table behind it.
     static batch* make(std::uint64_t first, std::uint64_t count, std::uint64_t chunksize, std::uint64_t workers);
+    /// Another batch for some items of this one.
+    batch* again(std::uint64_t from, std::uint64_t how_many) const;
     static void free(batch* object) noexcept;
 
     /// Claims the next chunk for a worker; empty: all are claimed.
@@ -79,6 +90,11 @@ struct batch {
     /// Chunks that stand under the number of a worker that is dead, or everything, for its owner.
     template <class Visit>
     void visit_claims(Visit&& visit) noexcept;
+    /// Whether there are items that nobody has claimed, and somebody may.
+    bool is_open() const noexcept {
+        return (cursor.load(std::memory_order_acquire) & item_mask) < count &&
+               given_up.load(std::memory_order_relaxed) == 0;
+    }
     /// Whether every item is done, by the table, which is exact whatever has died.
     bool done_by_table() noexcept;
 
@@ -123,6 +139,22 @@ inline batch* batch::make(std::uint64_t first, std::uint64_t count, std::uint64_
     made->workers = workers;
     made->remaining.store(count, std::memory_order_relaxed);
     for (std::uint64_t i = 0; i < chunks; ++i) ::new (made->table() + i) std::atomic<std::uint64_t>(0);
+    return made;
+}
+
+inline batch* batch::again(std::uint64_t from, std::uint64_t how_many) const {
+    batch* const made = make(from, how_many, chunksize, workers);
+    made->function = function;
+    made->callable = callable;
+    made->callable_size = callable_size;
+    made->input = input;
+    made->input_extra = input_extra;
+    made->output = output;
+    made->origin = origin;
+    made->attempt = attempt;
+    made->deaths = deaths;
+    made->timed = timed;
+    made->marks = marks;
     return made;
 }
 

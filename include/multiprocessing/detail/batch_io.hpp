@@ -191,6 +191,7 @@ void work_on(batch& work, batch_worker& worker) {
                 } else {
                     output.put(i, Call::call(callable->callable, input.get(i)));
                 }
+                worker.mark(i);
             } catch (SystemExit const&) {
                 throw; // the worker ends, and that costs this item
             } catch (...) {

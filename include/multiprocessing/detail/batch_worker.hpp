@@ -4,6 +4,7 @@
 #include <multiprocessing/detail/batch.hpp>
 #include <multiprocessing/detail/exceptions.hpp>
 #include <multiprocessing/detail/process_state.hpp>
+#include <multiprocessing/detail/running_task.hpp>
 #include <multiprocessing/detail/waiting.hpp>
 
 #include <atomic>
@@ -12,24 +13,35 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 
 /// A worker's side of a batch: what it claims, what it reports, and what it notes down for the case of its death.
 namespace multiprocessing::inline v0::detail {
 
 /// What the owner of a crew can see of a worker at any time, also of a dead one.
+///
+/// The owner may condemn a worker that is at a certain item, or a certain batch, by a mark in the word that says so. The
+/// worker sees the mark when it wants to go on, and goes nowhere any more; so it is never killed for something else.
 struct alignas(64) worker_slot {
     enum state : std::uint32_t { starting, ready, retired, failed };
+
+    static constexpr std::uint64_t condemned = std::uint64_t{1} << 63; ///< in `item`
+    static constexpr std::uint64_t claimed = std::uint64_t{1} << 62;   ///< in place of an item: none is begun yet
+    static constexpr arena_offset abandoned = 1;                       ///< in `batch`, whose positions are even
 
     std::atomic<arena_offset> batch{0}; ///< the batch that it may be touching; it is not freed meanwhile
     /// The item that runs, counted in its batch, plus 1. When a chunk is done but not yet marked so: its end, plus 1.
     /// 0: none.
     std::atomic<std::uint64_t> item{0};
+    std::atomic<std::int64_t> began{0}; ///< when the item began, in ticks of the clock, in a timed batch; 0: none runs
     std::atomic<std::uint32_t> phase{starting};
     std::atomic<arena_offset> failure{0}; ///< why the initialiser failed: a failure_record
 
     void reset() noexcept {
         batch.store(0, std::memory_order_relaxed);
         item.store(0, std::memory_order_relaxed);
+        began.store(0, std::memory_order_relaxed);
         phase.store(starting, std::memory_order_relaxed);
         failure.store(0, std::memory_order_release);
     }
@@ -41,8 +53,10 @@ struct crew_board {
 
     std::atomic<arena_offset> front{0};      ///< the batch that is being claimed from
     std::atomic<std::uint64_t> submitted{0}; ///< how many batches there were: what idle workers wait for
+    std::atomic<std::uint64_t> finished{0};  ///< how many became done, and chunks of streams: what the owner waits for
     std::atomic<std::uint32_t> orders{work};
     std::uint32_t size = 0;
+    std::uint32_t processor_shares = 1;  ///< how many processes the processors are shared by
     std::uint64_t chunks_per_worker = 0; ///< maxtasksperchild; 0: any number
     alignas(64) event_count idle{};
     alignas(64) event_count done{};
@@ -58,6 +72,8 @@ struct crew_board {
 /// Exceptions and results carry who produced them.
 failure_record* make_failure(std::uint64_t index, std::exception_ptr error, throw_site const& site);
 void free_failure(failure_record* record) noexcept;
+/// Gives back memory that results were in.
+void free_regions(arena_offset first) noexcept;
 
 /// Memory in the arena that results are written into, one behind the other; each is found by its position.
 class result_sink final : public byte_sink {
@@ -96,7 +112,15 @@ public:
     std::optional<batch::chunk> next(batch& work) noexcept;
 
     /// Before an item: from now on a death costs this item.
-    void begin(std::uint64_t item) noexcept { slot_.item.store(item + 1, std::memory_order_release); }
+    void begin(std::uint64_t item) noexcept {
+        task_.index = base_ + item;
+        if (timed_) slot_.began.store(platform::clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+        set_item(item + 1);
+    }
+    /// After an item that has a result.
+    void mark(std::uint64_t item) noexcept {
+        if (marks_ != nullptr) marks_[item].store(1, std::memory_order_release);
+    }
 
     /// The exception that is being handled is the outcome of an item.
     void fail(batch& work, std::uint64_t item) { fail(work, item, std::current_exception()); }
@@ -111,6 +135,10 @@ private:
         return board_.orders.load(std::memory_order_relaxed) != crew_board::leave &&
                (board_.chunks_per_worker == 0 || chunks_ < board_.chunks_per_worker);
     }
+    void finish_chunk(batch& work) noexcept;
+    void set_item(std::uint64_t item) noexcept;
+    void set_batch(arena_offset batch) noexcept;
+    [[noreturn]] void await_the_end() noexcept;
 
     crew_board& board_;
     worker_number number_;
@@ -118,6 +146,14 @@ private:
     std::optional<batch::chunk> current_;
     platform::clock::time_point began_;
     std::uint64_t chunks_ = 0;
+    std::uint64_t item_ = 0; // what the slot says
+    arena_offset batch_ = 0; // likewise
+
+    // Of the batch that is worked on:
+    bool timed_ = false;
+    std::atomic<std::uint8_t>* marks_ = nullptr;
+    std::uint64_t base_ = 0;
+    running_task task_;
 };
 
 // ---- implementation
@@ -135,6 +171,15 @@ inline failure_record* make_failure(std::uint64_t index, std::exception_ptr erro
 inline void free_failure(failure_record* record) noexcept {
     arena& memory = arena::instance();
     memory.deallocate(memory.offset_of(record), sizeof(failure_record) + static_cast<std::size_t>(record->size));
+}
+
+inline void free_regions(arena_offset first) noexcept {
+    arena& memory = arena::instance();
+    while (first != 0) {
+        auto const region = *memory.at<result_region>(first);
+        memory.deallocate(first, static_cast<std::size_t>(region.size));
+        first = region.next;
+    }
 }
 
 /// Puts a record at the head of a list that others may be changing.
@@ -165,37 +210,80 @@ inline void result_sink::grow(std::size_t at_least) {
     next_size_ = std::min<std::size_t>(whole * 2, std::size_t{1} << 18);
 }
 
-inline std::optional<batch::chunk> batch_worker::next(batch& work) noexcept {
-    if (current_) {
-        auto const done = *std::exchange(current_, std::nullopt);
-        auto const items = done.end - done.begin;
-        slot_.item.store(done.end + 1, std::memory_order_release);
-        auto const spent = static_cast<std::uint64_t>(
-            std::chrono::duration_cast<std::chrono::nanoseconds>(platform::clock::now() - began_).count());
-        work.pace.store(std::max<std::uint64_t>(1, spent / items), std::memory_order_relaxed);
-        bool const last = work.finish(done);
-        slot_.item.store(0, std::memory_order_release);
-        if (last) board_.done.notify_all();
-        ++chunks_;
+// Only in a timed batch may an item be condemned; elsewhere a store does.
+inline void batch_worker::set_item(std::uint64_t item) noexcept {
+    std::uint64_t known = std::exchange(item_, item);
+    if (!timed_) {
+        slot_.item.store(item, std::memory_order_release);
+    } else if (!slot_.item.compare_exchange_strong(known, item, std::memory_order_seq_cst)) {
+        await_the_end();
     }
-    if (!may_go_on()) return std::nullopt;
+}
+
+inline void batch_worker::set_batch(arena_offset batch) noexcept {
+    arena_offset known = std::exchange(batch_, batch);
+    if (!slot_.batch.compare_exchange_strong(known, batch, std::memory_order_seq_cst)) await_the_end();
+}
+
+/// The owner has decided that this process is to be killed.
+inline void batch_worker::await_the_end() noexcept {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+}
+
+inline void batch_worker::finish_chunk(batch& work) noexcept {
+    auto const done = *std::exchange(current_, std::nullopt);
+    auto const items = done.end - done.begin;
+    slot_.began.store(0, std::memory_order_relaxed);
+    set_item(done.end + 1);
+    auto const spent = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(platform::clock::now() - began_).count());
+    work.pace.store(std::max<std::uint64_t>(1, spent / items), std::memory_order_relaxed);
+    bool const tell = work.finish(done) || marks_ != nullptr;
+    set_item(0);
+    if (tell) {
+        board_.finished.fetch_add(1, std::memory_order_release);
+        board_.done.notify_all();
+    }
+    ++chunks_;
+}
+
+inline std::optional<batch::chunk> batch_worker::next(batch& work) noexcept {
+    if (current_) finish_chunk(work);
+    running_task::of_this_thread() = nullptr;
+    if (!may_go_on() || work.given_up.load(std::memory_order_relaxed) != 0) return std::nullopt;
     current_ = work.take(number_);
-    if (current_) began_ = platform::clock::now();
+    if (!current_) return std::nullopt;
+    timed_ = work.timed != 0;
+    marks_ = work.marks == 0 ? nullptr : arena::instance().at<std::atomic<std::uint8_t>>(work.marks) + work.first;
+    base_ = work.origin + work.first;
+    task_.attempt = work.attempt;
+    // Who gives a batch up looks at this word afterwards, so one of the two sees the other.
+    item_ = worker_slot::claimed;
+    slot_.item.store(item_, std::memory_order_seq_cst);
+    if (work.given_up.load(std::memory_order_seq_cst) != 0) {
+        set_item(0);
+        current_.reset();
+        return std::nullopt;
+    }
+    running_task::of_this_thread() = &task_;
+    began_ = platform::clock::now();
     return current_;
 }
 
 inline void batch_worker::fail(batch& work, std::uint64_t item, std::exception_ptr error) {
     auto const& state = process_state::instance();
     std::uint64_t const index = work.first + item;
-    push_record(work.failures, make_failure(index, error, {state.name, platform::current_process_id(), index}));
+    push_record(
+        work.failures, make_failure(index, error, {state.name, platform::current_process_id(), work.origin + index}));
+    if (marks_ != nullptr) board_.call_owner();
 }
 
 inline batch* batch_worker::protect_front() noexcept {
-    // The owner frees a batch only if it is not at the front and no slot names it; so it is named first, and then
+    // The owner frees a batch only if it is behind the front and no slot names it; so it is named first, and then
     // looked at whether it still was at the front.
     for (;;) {
         arena_offset const front = board_.front.load(std::memory_order_seq_cst);
-        slot_.batch.store(front, std::memory_order_seq_cst);
+        set_batch(front);
         if (board_.front.load(std::memory_order_seq_cst) == front) return arena::instance().at<batch>(front);
     }
 }
@@ -212,7 +300,7 @@ inline void batch_worker::serve() {
             board_.front.compare_exchange_strong(front, after, std::memory_order_seq_cst);
             continue;
         }
-        slot_.batch.store(0, std::memory_order_release);
+        set_batch(0);
         if (board_.orders.load(std::memory_order_acquire) != crew_board::work) return;
         board_.idle.await(
             [&] {
@@ -221,7 +309,7 @@ inline void batch_worker::serve() {
             },
             platform::never);
     }
-    slot_.batch.store(0, std::memory_order_release);
+    set_batch(0);
 }
 
 } // namespace multiprocessing::inline v0::detail

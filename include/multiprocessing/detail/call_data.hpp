@@ -1,7 +1,6 @@
 #pragma once
 
 #include <multiprocessing/detail/batch_io.hpp>
-#include <multiprocessing/detail/crew.hpp>
 
 #include <algorithm>
 #include <array>
@@ -23,19 +22,6 @@ inline constexpr bool is_iota = false;
 template <class T, class Bound>
 inline constexpr bool is_iota<std::ranges::iota_view<T, Bound>> = true;
 
-/// The signature for a call with the elements of a tuple.
-template <class F, class Tuple, class Indices = std::make_index_sequence<std::tuple_size_v<Tuple>>>
-struct tuple_signature_for;
-template <class F, class Tuple, std::size_t... i>
-struct tuple_signature_for<F, Tuple, std::index_sequence<i...>>
-    : std::type_identity<signature_of<F, std::tuple_element_t<i, Tuple>...>> {
-    static_assert(
-        signature_of<F, std::tuple_element_t<i, Tuple>...>::arity == sizeof...(i),
-        "multiprocessing: the function takes another number of arguments than the tuples have elements");
-};
-template <class F, class Tuple>
-using tuple_signature = typename tuple_signature_for<F, Tuple>::type;
-
 /// An element of the user's range as the workers shall get it.
 template <class Kept, class Element>
 Kept keep_item(Element&& element) {
@@ -51,8 +37,21 @@ Kept keep_item(Element&& element) {
 }
 
 /// The items of a call in shared memory.
+struct placed_items {
+    arena_block block; ///< nothing, if they are somebody else's
+    arena_offset position = 0;
+    std::uint64_t count = 0;
+    std::uint64_t extra = 0;
+
+    void describe(batch& work) const noexcept {
+        work.input = position;
+        work.input_extra = extra;
+    }
+};
+
+/// Puts them there.
 template <class Kept, class Range>
-class call_input {
+class call_input : public placed_items {
     // bool is plain here as well: it is written and read as a bool.
     static constexpr bool plain = plain_result<Kept>;
     static constexpr bool counted = is_iota<Range> && std::integral<Kept> && !std::same_as<Kept, bool>;
@@ -65,54 +64,49 @@ public:
         std::conditional_t<plain, std::type_identity<array_input<Kept>>, std::type_identity<archived_input<Kept>>>>::
         type;
 
+    /// With `in_place`, plain items that lie in shared memory already are used where they are.
     template <class Items>
-    explicit call_input(Items&& items) {
+    call_input(Items&& items, bool in_place) {
         if constexpr (counted && std::ranges::sized_range<Items>) {
-            count_ = static_cast<std::uint64_t>(std::ranges::size(items));
-            if (count_ != 0) extra_ = static_cast<std::uint64_t>(static_cast<Kept>(*std::ranges::begin(items)));
+            count = static_cast<std::uint64_t>(std::ranges::size(items));
+            if (count != 0) extra = static_cast<std::uint64_t>(static_cast<Kept>(*std::ranges::begin(items)));
         } else if constexpr (plain) {
-            put_plain(std::forward<Items>(items));
+            put_plain(std::forward<Items>(items), in_place);
         } else {
             put_archived(std::forward<Items>(items));
         }
     }
 
-    std::uint64_t count() const noexcept { return count_; }
-    void describe(batch& work) const noexcept {
-        work.input = position_;
-        work.input_extra = extra_;
-    }
-
 private:
     template <class Items>
-    void put_plain(Items&& items) {
+    void put_plain(Items&& items, [[maybe_unused]] bool in_place) {
         if constexpr (std::ranges::contiguous_range<Items> && std::ranges::sized_range<Items>) {
             using element = std::remove_cv_t<std::ranges::range_value_t<Items>>;
-            count_ = static_cast<std::uint64_t>(std::ranges::size(items));
+            count = static_cast<std::uint64_t>(std::ranges::size(items));
             if constexpr (std::same_as<element, Kept>) {
                 arena& memory = arena::instance();
                 auto const* const data = std::ranges::data(items);
-                std::size_t const size = static_cast<std::size_t>(count_) * sizeof(Kept);
-                if (memory.contains(data, size)) { // shared already: used where it is
-                    position_ = memory.offset_of(data);
+                std::size_t const size = static_cast<std::size_t>(count) * sizeof(Kept);
+                if (in_place && memory.contains(data, size)) { // shared already: used where it is
+                    position = memory.offset_of(data);
                     return;
                 }
                 allocate(size);
-                if (size != 0) std::memcpy(static_cast<void*>(block_.get()), data, size);
+                if (size != 0) std::memcpy(static_cast<void*>(block.get()), data, size);
                 return;
             }
         }
         if constexpr (std::ranges::sized_range<Items>) {
-            count_ = static_cast<std::uint64_t>(std::ranges::size(items));
-            allocate(static_cast<std::size_t>(count_) * sizeof(Kept));
-            auto* place = block_.get<Kept>();
+            count = static_cast<std::uint64_t>(std::ranges::size(items));
+            allocate(static_cast<std::size_t>(count) * sizeof(Kept));
+            auto* place = block.get<Kept>();
             for (auto&& item : items) std::construct_at(place++, keep_item<Kept>(std::forward<decltype(item)>(item)));
         } else {
             std::vector<Kept> all; // how many there are shows at the end
             for (auto&& item : items) all.push_back(keep_item<Kept>(std::forward<decltype(item)>(item)));
-            count_ = all.size();
+            count = all.size();
             allocate(all.size() * sizeof(Kept));
-            std::uninitialized_copy(all.begin(), all.end(), block_.get<Kept>());
+            std::uninitialized_copy(all.begin(), all.end(), block.get<Kept>());
         }
     }
 
@@ -130,23 +124,18 @@ private:
             }
             positions.push_back(bytes.size());
         }
-        count_ = positions.size() - 1;
+        count = positions.size() - 1;
         std::uint64_t const table = positions.size() * sizeof(std::uint64_t);
-        for (auto& position : positions) position += table;
+        for (auto& each : positions) each += table;
         allocate(static_cast<std::size_t>(table) + bytes.size());
-        std::memcpy(block_.get(), positions.data(), static_cast<std::size_t>(table));
-        if (bytes.size() != 0) std::memcpy(block_.get() + table, bytes.data(), bytes.size());
+        std::memcpy(block.get(), positions.data(), static_cast<std::size_t>(table));
+        if (bytes.size() != 0) std::memcpy(block.get() + table, bytes.data(), bytes.size());
     }
 
     void allocate(std::size_t size) {
-        block_ = arena_block(size);
-        position_ = block_.offset();
+        block = arena_block(size);
+        position = block.offset();
     }
-
-    arena_block block_;
-    arena_offset position_ = 0;
-    std::uint64_t count_ = 0;
-    std::uint64_t extra_ = 0;
 };
 
 /// Where the results of a call come to lie.
@@ -162,46 +151,52 @@ public:
                 ::new (block_.get<std::atomic<arena_offset>>() + i) std::atomic<arena_offset>(0);
         }
     }
-    ~call_output() { free_regions(); }
+    ~call_output() { clear(); }
     call_output(call_output const&) = delete;
     call_output& operator=(call_output const&) = delete;
 
     void describe(batch& work) noexcept { work.output = block_.offset(); }
 
-    /// The memory that a batch's workers have written into belongs to this call from now on.
-    void adopt(arena_offset regions) { regions_.push_back(regions); }
+    /// The memory that workers have written results into belongs to this call from now on.
+    void adopt(std::vector<arena_offset> regions) noexcept { regions_ = std::move(regions); }
 
-    std::vector<R> collect() {
+    /// Result i.
+    R get(std::size_t i) const {
+        if constexpr (plain_result<R>) {
+            return block_.get<R>()[i];
+        } else {
+            arena& memory = arena::instance();
+            arena_offset const position = block_.get<std::atomic<arena_offset>>()[i].load(std::memory_order_acquire);
+            std::uint64_t const size = *memory.at<std::uint64_t>(position);
+            return load<R>(std::span(memory.at(position) + sizeof size, static_cast<std::size_t>(size)));
+        }
+    }
+
+    std::vector<R> all() const {
         if constexpr (plain_result<R>) {
             auto const* const results = block_.get<R>();
             return std::vector<R>(results, results + count_);
         } else {
-            arena& memory = arena::instance();
-            auto const* const positions = block_.get<std::atomic<arena_offset>>();
             std::vector<R> results;
             results.reserve(count_);
-            for (std::size_t i = 0; i < count_; ++i) {
-                arena_offset const position = positions[i].load(std::memory_order_acquire);
-                std::uint64_t const size = *memory.at<std::uint64_t>(position);
-                results.push_back(
-                    load<R>(std::span(memory.at(position) + sizeof size, static_cast<std::size_t>(size))));
-            }
+            for (std::size_t i = 0; i < count_; ++i) results.push_back(get(i));
             return results;
         }
     }
 
-private:
-    void free_regions() noexcept {
-        arena& memory = arena::instance();
-        for (arena_offset position : regions_) {
-            while (position != 0) {
-                auto const region = *memory.at<result_region>(position);
-                memory.deallocate(position, static_cast<std::size_t>(region.size));
-                position = region.next;
-            }
-        }
+    /// Gives the memory back.
+    void clear() noexcept {
+        for (arena_offset const region : regions_) free_regions(region);
+        regions_.clear();
+        block_ = {};
+    }
+    /// In a forked child: what is here is not its own.
+    void forget() noexcept {
+        static_cast<void>(block_.release());
+        regions_.clear();
     }
 
+private:
     std::size_t count_;
     arena_block block_;
     std::vector<arena_offset> regions_;
@@ -212,49 +207,11 @@ class call_output<void> {
 public:
     explicit call_output(std::uint64_t) noexcept {}
     void describe(batch&) noexcept {}
-    void adopt(arena_offset) noexcept {}
-    void collect() const noexcept {}
+    void adopt(std::vector<arena_offset>) noexcept {}
+    void get(std::size_t) const noexcept {}
+    void all() const noexcept {}
+    void clear() noexcept {}
+    void forget() noexcept {}
 };
-
-/// Has a batch worked on, waits for it, and throws the first failure.
-template <class Output>
-void perform(crew& workers, batch* work, Output& output) {
-    crew_call call;
-    try {
-        call.batches.push_back(work);
-    } catch (...) {
-        batch::free(work);
-        throw;
-    }
-    struct finally {
-        crew& workers;
-        crew_call& call;
-        ~finally() { workers.release(call); }
-    };
-    std::vector<failed_item> failures;
-    {
-        finally const at_end{workers, call};
-        workers.submit(call);
-        workers.wait(call, platform::never);
-        arena& memory = arena::instance();
-        for (auto* const one : call.batches) {
-            output.adopt(one->regions.exchange(0, std::memory_order_acquire));
-            for (arena_offset at = one->failures.exchange(0, std::memory_order_acquire); at != 0;) {
-                auto* const record = memory.at<failure_record>(at);
-                at = record->next;
-                failures.push_back(
-                    {record->index,
-                     record->when,
-                     load_exception({record->bytes(), static_cast<std::size_t>(record->size)})});
-                free_failure(record);
-            }
-        }
-        failures.insert(failures.end(), call.lost.begin(), call.lost.end());
-    }
-    if (failures.empty()) return;
-    auto const first = std::min_element(
-        failures.begin(), failures.end(), [](auto const& a, auto const& b) { return a.when < b.when; });
-    std::rethrow_exception(first->error);
-}
 
 } // namespace multiprocessing::inline v0::detail

@@ -3,9 +3,9 @@
 #include <multiprocessing/detail/archive.hpp>
 #include <multiprocessing/detail/entry_point.hpp>
 
-#include <bit>
 #include <cstddef>
 #include <functional>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -170,8 +170,9 @@ F load_callable(input_archive& archive) {
     } else if constexpr (std::is_default_constructible_v<F>) {
         return F();
     } else {
-        std::byte const nothing[sizeof(F)] = {};
-        return std::bit_cast<F>(nothing);
+        // Not bit_cast: g++ 12 forgets that a lambda whose captures it has optimised away can be copied as bytes.
+        alignas(F) std::byte nothing[sizeof(F)] = {};
+        return *std::launder(reinterpret_cast<F*>(nothing));
     }
 }
 

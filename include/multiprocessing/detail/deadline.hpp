@@ -25,6 +25,9 @@ public:
     /// Whether it waits for ever.
     constexpr bool is_infinite() const noexcept { return !duration_; }
 
+    /// How long, if not for ever.
+    constexpr std::optional<platform::clock::duration> duration() const noexcept { return duration_; }
+
     /// The moment at which a wait that begins now has to end.
     platform::deadline deadline() const noexcept {
         if (!duration_) return platform::never;

@@ -238,7 +238,7 @@ inline void Process::start() {
     if (parent_pid_ != platform::current_process_id()) {
         throw AssertionError("can only start a process object created by current process");
     }
-    if (state.daemon) throw AssertionError("daemonic processes are not allowed to have children");
+    if (state.daemon && !state.is_worker) throw AssertionError("daemonic processes are not allowed to have children");
     detail::require_bootstrapped();
     detail::children::instance().running(); // buries those that have ended
     detail::hooks::instance().set_last([] {

@@ -47,6 +47,8 @@ struct process_state {
     std::vector<std::size_t> identity;   // (2, 1): first child of the second child of the first process
     bool daemon = false;
     bool is_child = false;
+    bool is_worker = false;             // of a pool: may have children, although it is a daemon
+    std::uint32_t processor_shares = 1; // how many processes the processors are shared by, as far as pools know
     std::vector<std::byte> authkey;
     std::optional<StartMethod> start_method; // fixed, or inherited
     std::string executable;                  // set_executable; empty: this program

@@ -62,8 +62,11 @@ inline bool ignore_interrupts() noexcept;
 /// Ctrl-C ends this process.
 inline void obey_interrupts() noexcept;
 
-/// From now on terminate_process ends this process, whatever handler it has inherited.
+/// From now on terminate_process ends this process, whatever handler it has inherited, and no signal is blocked.
 inline void obey_termination() noexcept;
+
+/// For threads that the program does not know of: signals are handled by others.
+inline void block_signals_in_this_thread() noexcept;
 
 /// Replaces standard input by an empty one: children do not compete for the terminal.
 inline void close_standard_input() noexcept;

@@ -98,7 +98,18 @@ bool platform::ignore_interrupts() noexcept { return ::signal(SIGINT, SIG_IGN) !
 
 void platform::obey_interrupts() noexcept { ::signal(SIGINT, SIG_DFL); }
 
-void platform::obey_termination() noexcept { ::signal(SIGTERM, SIG_DFL); }
+void platform::obey_termination() noexcept {
+    ::signal(SIGTERM, SIG_DFL);
+    sigset_t all; // the thread that forked may have blocked them
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_UNBLOCK, &all, nullptr);
+}
+
+void platform::block_signals_in_this_thread() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
 
 void platform::close_standard_input() noexcept {
     static int (*const volatile open_file)(char const*, int, ...) = &::open;

@@ -244,7 +244,8 @@ bool platform::ignore_interrupts() noexcept {
 
 void platform::obey_interrupts() noexcept { ::SetConsoleCtrlHandler(nullptr, FALSE); }
 
-void platform::obey_termination() noexcept {} // TerminateProcess asks nobody
+void platform::obey_termination() noexcept {}             // TerminateProcess asks nobody
+void platform::block_signals_in_this_thread() noexcept {} // there are none
 
 void platform::close_standard_input() noexcept {
     int const empty = ::_wopen(L"NUL", _O_RDONLY | _O_NOINHERIT);

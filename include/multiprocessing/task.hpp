@@ -1,0 +1,44 @@
+#pragma once
+
+#include <multiprocessing/detail/fork_generation.hpp>
+#include <multiprocessing/detail/running_task.hpp>
+#include <multiprocessing/util.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace multiprocessing::inline v0 {
+
+/// Which item of a pool's call this thread is running: its position in the input. Empty outside of items.
+/// Python has no such thing.
+inline std::optional<std::uint64_t> task_index() noexcept {
+    auto const* const task = detail::running_task::of_this_thread();
+    return task == nullptr ? std::nullopt : std::optional(task->index);
+}
+
+/// How often the item has been tried, this time included: 1, and more where a call has `retries`.
+inline unsigned task_attempt() noexcept {
+    auto const* const task = detail::running_task::of_this_thread();
+    return task == nullptr ? 1 : task->attempt;
+}
+
+/// An object that all items that a worker runs share, such as a connection to a data base or a model that was loaded: made
+/// when it is asked for first, and destroyed at the end of the process.
+///
+///     double score(Text const& text) { return mp::worker_state<Model>().score(text); }
+///
+/// There is one for each process and type; a child that is forked makes its own. Throws what the default constructor of
+/// State throws. Not for several threads at once. Python: a global variable that an initializer sets.
+template <class State>
+State& worker_state() {
+    static std::pair<State*, std::uint64_t> made{};
+    auto const generation = detail::fork_generation();
+    if (made.first == nullptr || made.second != generation) {
+        made = {new State(), generation};
+        at_exit([state = made.first] { delete state; });
+    }
+    return *made.first;
+}
+
+} // namespace multiprocessing::inline v0
