@@ -25,4 +25,5 @@
 #include <multiprocessing/sharedctypes.hpp>
 #include <multiprocessing/spawn.hpp>
 #include <multiprocessing/synchronize.hpp>
+#include <multiprocessing/task.hpp>
 #include <multiprocessing/util.hpp>

@@ -248,7 +248,8 @@ TEST_CASE("lambdas with captures run later, in workers that have what they refer
     auto const result = pool.map_async([&](int i) { return names[static_cast<std::size_t>(i)]; }, up_to(3));
     CHECK(result.get() == names);
     std::vector<mp::AsyncResult<std::string>> many;
-    for (int i = 0; i < 3; ++i) many.push_back(pool.apply_async([&names, i] { return names[static_cast<std::size_t>(i)]; }));
+    for (int i = 0; i < 3; ++i)
+        many.push_back(pool.apply_async([&names, i] { return names[static_cast<std::size_t>(i)]; }));
     for (int i = 0; i < 3; ++i) CHECK(many[static_cast<std::size_t>(i)].get() == names[static_cast<std::size_t>(i)]);
     auto const forgotten = pool.map_async([&](int i) { return names[static_cast<std::size_t>(i)]; }, up_to(3));
     pool.close();

@@ -158,7 +158,8 @@ TEST_CASE("an item that goes on costing workers is given up") {
 TEST_CASE("an item that takes too long costs itself, and no other") {
     mp::Pool pool(2);
     auto const board = Board::make();
-    for (std::optional<std::int64_t> const chunksize : {std::optional<std::int64_t>(), std::optional<std::int64_t>(8)}) {
+    for (std::optional<std::int64_t> const chunksize :
+         {std::optional<std::int64_t>(), std::optional<std::int64_t>(8)}) {
         auto const outcomes = pool.map(
             mp::partial(hang_at_four, board),
             up_to(16),

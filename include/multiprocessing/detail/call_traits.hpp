@@ -63,11 +63,10 @@ struct call_traits {
 };
 
 template <class Signature>
-struct map_traits_for
-    : call_traits<
-          typename Signature::result,
-          std::tuple_element_t<0, typename Signature::kept>,
-          call_with_item<Signature>> {
+struct map_traits_for : call_traits<
+                            typename Signature::result,
+                            std::tuple_element_t<0, typename Signature::kept>,
+                            call_with_item<Signature>> {
     static_assert(
         Signature::arity == 1, "multiprocessing: map() calls its function with one argument; starmap() unpacks");
 };

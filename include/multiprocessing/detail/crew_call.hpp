@@ -76,7 +76,7 @@ private:
         return true;
     }
 
-    bool inexact_ = false; // a worker has died in it: only the tables tell what is done
+    bool inexact_ = false;    // a worker has died in it: only the tables tell what is done
     std::uint64_t total_ = 0; // items, when it is finished
     std::atomic<bool> finished_{false};
     std::atomic<bool> announced_{false};

@@ -17,9 +17,8 @@ inline void crew::patrol_if_due() {
 /// Whether there is something that nobody has begun.
 inline bool crew::has_work() const noexcept {
     return std::any_of(calls_.begin(), calls_.end(), [](auto const& call) {
-        return std::any_of(call->batches.begin(), call->batches.end(), [](owned_batch const& each) {
-            return each.work->is_open();
-        });
+        return std::any_of(
+            call->batches.begin(), call->batches.end(), [](owned_batch const& each) { return each.work->is_open(); });
     });
 }
 
@@ -64,8 +63,8 @@ inline void crew::look_at_worker(std::size_t i) {
         auto const pid = workers_[i]->pid().value_or(0);
         workers_[i].reset();
         if (phase == worker_slot::starting && is_hopeless(*status) && !broken_ && order() != crew_board::leave) {
-            broken_ = std::make_exception_ptr(
-                WorkerDiedError(pid, *status, platform::signal_name(-*status), std::nullopt));
+            broken_ =
+                std::make_exception_ptr(WorkerDiedError(pid, *status, platform::signal_name(-*status), std::nullopt));
         }
         bury(i, pid, *status);
     } else if (phase == worker_slot::ready) {
@@ -137,10 +136,9 @@ crew::settle_claims(crew_call& call, std::size_t number, std::uint64_t item, std
             if (item > claim.begin && item <= claim.end) { // it ran item - 1
                 std::uint64_t const index = work.first + item - 1;
                 auto const reported = work.origin + index;
-                auto error = too_slow
-                                 ? std::make_exception_ptr(TaskTimeoutError(pid, reported, work.attempt))
-                                 : std::make_exception_ptr(WorkerDiedError(
-                                       pid, exitcode, platform::signal_name(-exitcode), reported, work.attempt));
+                auto error = too_slow ? std::make_exception_ptr(TaskTimeoutError(pid, reported, work.attempt))
+                                      : std::make_exception_ptr(WorkerDiedError(
+                                            pid, exitcode, platform::signal_name(-exitcode), reported, work.attempt));
                 item_failed(
                     call,
                     work,

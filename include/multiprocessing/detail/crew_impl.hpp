@@ -220,7 +220,8 @@ inline void crew::end(crew_call& call, std::exception_ptr outcome, bool end_work
             return arena::instance().offset_of(each.work) == at;
         });
         if (!concerned || slot(i).item.load(std::memory_order_seq_cst) == 0 || !workers_[i]) continue;
-        if (!slot(i).batch.compare_exchange_strong(at, at | worker_slot::abandoned, std::memory_order_seq_cst)) continue;
+        if (!slot(i).batch.compare_exchange_strong(at, at | worker_slot::abandoned, std::memory_order_seq_cst))
+            continue;
         try {
             workers_[i]->kill();
         } catch (...) {
@@ -391,8 +392,7 @@ inline void crew::join() {
         if (sentinels.empty()) break;
         auto const ready = std::make_unique<bool[]>(sentinels.size());
         std::error_code error;
-        platform::poll(
-            sentinels, {ready.get(), sentinels.size()}, platform::clock::now() + patrol_interval, error);
+        platform::poll(sentinels, {ready.get(), sentinels.size()}, platform::clock::now() + patrol_interval, error);
     }
     std::vector<std::shared_ptr<crew>> guests;
     {

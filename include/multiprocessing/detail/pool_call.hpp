@@ -44,8 +44,7 @@ struct workplace {
 template <class F>
 workplace place(std::shared_ptr<crew> const& workers, F&& function, std::uint64_t most, bool one_call);
 template <class F>
-using callable_in_workers =
-    std::conditional_t<callable_travels<F>, travelling_callable<F>, inherited_callable<F>>;
+using callable_in_workers = std::conditional_t<callable_travels<F>, travelling_callable<F>, inherited_callable<F>>;
 
 /// Something that the user gave us to call has thrown; nobody is there to whom it could be thrown on.
 inline void report_callback(std::exception_ptr error) noexcept {
@@ -84,9 +83,7 @@ public:
     void begin(std::shared_ptr<crew> workers, std::shared_ptr<pool_call> const& self, std::stop_token const& stop);
 
     bool wait(platform::deadline until) override { return is_empty() || workers_->wait(*this, until); }
-    bool cancel() override {
-        return !is_empty() && workers_->cancel(*this, std::make_exception_ptr(CancelledError()));
-    }
+    bool cancel() override { return !is_empty() && workers_->cancel(*this, std::make_exception_ptr(CancelledError())); }
     Outcome<value>& outcome() override;
 
 private:
@@ -226,8 +223,7 @@ typename pool_call<R, shape>::value pool_call<R, shape>::collect() {
 
 template <class R, call_shape shape>
 std::exception_ptr pool_call<R, shape>::first_failure() const noexcept {
-    return std::min_element(
-               failed.begin(), failed.end(), [](auto const& a, auto const& b) { return a.when < b.when; })
+    return std::min_element(failed.begin(), failed.end(), [](auto const& a, auto const& b) { return a.when < b.when; })
         ->error;
 }
 

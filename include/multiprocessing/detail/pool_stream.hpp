@@ -69,7 +69,10 @@ public:
     using value = streamed<R>;
 
     pool_stream(
-        std::shared_ptr<crew> workers, bool own_workers, std::shared_ptr<placed_callable const> callable, Source&& source,
+        std::shared_ptr<crew> workers,
+        bool own_workers,
+        std::shared_ptr<placed_callable const> callable,
+        Source&& source,
         stream_options options)
         : workers_(std::move(workers)), own_workers_(own_workers), callable_(std::move(callable)),
           source_(std::forward<Source>(source)), options_(std::move(options)), window_(smallest_window()) {
@@ -280,8 +283,7 @@ void pool_stream<R, Kept, Source, Work>::submit() {
 }
 
 template <class R, class Kept, class Source, auto Work>
-std::shared_ptr<stream_portion<R>>
-pool_stream<R, Kept, Source, Work>::make_portion(std::vector<Kept> const& items) {
+std::shared_ptr<stream_portion<R>> pool_stream<R, Kept, Source, Work>::make_portion(std::vector<Kept> const& items) {
     auto call = std::make_shared<portion>(call_input<Kept, std::vector<Kept>>(items, false), callable_);
     call->timeout = options_.timeout;
     call->attempts = options_.attempts;
