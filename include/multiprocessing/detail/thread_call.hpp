@@ -3,6 +3,7 @@
 #include <multiprocessing/async_result.hpp>
 #include <multiprocessing/call_options.hpp>
 #include <multiprocessing/detail/call_data.hpp>
+#include <multiprocessing/detail/call_traits.hpp>
 #include <multiprocessing/detail/exceptions.hpp>
 #include <multiprocessing/detail/thread_crew.hpp>
 
