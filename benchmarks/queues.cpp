@@ -1,8 +1,9 @@
-// Queue between processes, against pipe(2), Boost.Interprocess' message_queue and CPython's multiprocessing.Queue.
+// Queue between processes, against pipe(2), Boost.Interprocess' message_queue, ZeroMQ over ipc, and CPython's
+// multiprocessing.Queue (python3, or what the variable PYTHON names).
 //
 //     g++ -std=c++20 -O2 -I include benchmarks/queues.cpp -o queues -pthread && ./queues [rounds [case [peer]]]
 //
-// Linux. A peer that is not installed is left out. Ours and the peer run in turns, in changing order; printed are the
+// and for ZeroMQ -D MULTIPROCESSING_BENCHMARKS_ZMQ -lzmq. Linux. A peer that is not installed is left out. Ours and the peer run in turns, in changing order; printed are the
 // medians in nanoseconds per message, or per round trip, and the median of the ratios of the pairs: above 1, the peer
 // takes longer. "one core": all processes are confined to the first processor.
 
@@ -11,6 +12,10 @@
 #if __has_include(<boost/interprocess/ipc/message_queue.hpp>)
 #    define HAS_BOOST 1
 #    include <boost/interprocess/ipc/message_queue.hpp>
+#endif
+
+#if defined(MULTIPROCESSING_BENCHMARKS_ZMQ)
+#    include <zmq.h>
 #endif
 
 #include <algorithm>
@@ -41,6 +46,10 @@ constexpr long places = 1024; // of the bounded transports
 /// Bytes there and back: what is measured.
 struct Transport {
     virtual ~Transport() = default;
+    /// In a process that will send, or receive: before the time is taken.
+    virtual void open(bool /*sends*/) {}
+    /// Whether a process that has sent everything has to live until it has been received.
+    virtual bool sends_later() const { return false; }
     virtual void send(std::byte const* data) = 0;
     virtual void receive(std::byte* data) = 0;
 };
@@ -153,6 +162,40 @@ struct BoostQueue final : Transport {
 };
 #endif
 
+#if defined(MULTIPROCESSING_BENCHMARKS_ZMQ)
+/// One end in each of two processes: who receives binds, who sends connects.
+struct ZmqIpc final : Transport {
+    ZmqIpc(std::size_t bytes, long limit)
+        : address("ipc://@queues-benchmark-" + std::to_string(::getpid()) + "-" + std::to_string(++made)), size(bytes),
+          most(static_cast<int>(limit)), buffer(bytes) {}
+    void open(bool sends) override {
+        context = ::zmq_ctx_new();
+        socket = ::zmq_socket(context, sends ? ZMQ_PUSH : ZMQ_PULL);
+        int const soon = 1; // ms
+        ::zmq_setsockopt(socket, ZMQ_RECONNECT_IVL, &soon, sizeof soon);
+        ::zmq_setsockopt(socket, sends ? ZMQ_SNDHWM : ZMQ_RCVHWM, &most, sizeof most);
+        int const failed = sends ? ::zmq_connect(socket, address.c_str()) : ::zmq_bind(socket, address.c_str());
+        if (failed != 0) std::abort();
+    }
+    bool sends_later() const override { return true; }
+    void send(std::byte const* data) override {
+        std::memcpy(buffer.data(), data, 8);
+        if (::zmq_send(socket, buffer.data(), size, 0) < 0) std::abort();
+    }
+    void receive(std::byte* data) override {
+        if (::zmq_recv(socket, buffer.data(), size, 0) < 0) std::abort();
+        std::memcpy(data, buffer.data(), 8);
+    }
+    static inline int made = 0;
+    std::string address;
+    std::size_t size;
+    int most;
+    std::vector<std::byte> buffer;
+    void* context = nullptr;
+    void* socket = nullptr;
+};
+#endif
+
 template <class Function>
 pid_t run(Function function) {
     pid_t const pid = ::fork();
@@ -165,17 +208,20 @@ pid_t run(Function function) {
 
 double now() { return static_cast<double>(std::chrono::steady_clock::now().time_since_epoch().count()); }
 
-/// All start together, and the clock runs from then until the last has ended.
-template <class Function>
-double together(int count, Function const& function) {
+/// All start together, and the clock runs from then until the last has ended. `stay`: nobody ends before the last is done.
+template <class Prepare, class Function>
+double together(int count, bool stay, Prepare const& prepare, Function const& function) {
     auto* const gate = static_cast<std::atomic<int>*>(
         ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     std::vector<pid_t> children;
     for (int i = 0; i < count; ++i) {
         children.push_back(run([&, i] {
+            prepare(i);
             gate[0].fetch_add(1);
             while (gate[1].load() == 0) ::sched_yield();
             function(i);
+            gate[2].fetch_add(1);
+            while (stay && gate[2].load() != count) ::usleep(50);
         }));
     }
     while (gate[0].load() != count) ::sched_yield();
@@ -201,24 +247,35 @@ double measure(Maker const& make, Case const& c, long limit) {
     std::vector<std::byte> first(std::max<std::size_t>(c.size, 8));
     if (c.consumers == 0) {
         auto back = make(c.size, limit);
-        double const taken = together(2, [&](int i) {
-            std::vector<std::byte> message(std::max<std::size_t>(c.size, 8));
-            for (long n = 0; n < count; ++n) {
-                if (i == 0) there->send(message.data());
-                (i == 0 ? back : there)->receive(message.data());
-                if (i == 1) back->send(message.data());
-            }
-        });
+        double const taken = together(
+            2,
+            there->sends_later(),
+            [&](int i) {
+                there->open(i == 0);
+                back->open(i == 1);
+            },
+            [&](int i) {
+                std::vector<std::byte> message(std::max<std::size_t>(c.size, 8));
+                for (long n = 0; n < count; ++n) {
+                    if (i == 0) there->send(message.data());
+                    (i == 0 ? back : there)->receive(message.data());
+                    if (i == 1) back->send(message.data());
+                }
+            });
         return taken / static_cast<double>(count);
     }
-    double const taken = together(c.producers + c.consumers, [&](int i) {
-        std::vector<std::byte> message(std::max<std::size_t>(c.size, 8));
-        if (i < c.producers) {
-            for (long n = 0; n < count / c.producers; ++n) there->send(message.data());
-        } else {
-            for (long n = 0; n < count / c.consumers; ++n) there->receive(message.data());
-        }
-    });
+    double const taken = together(
+        c.producers + c.consumers,
+        there->sends_later(),
+        [&](int i) { there->open(i < c.producers); },
+        [&](int i) {
+            std::vector<std::byte> message(std::max<std::size_t>(c.size, 8));
+            if (i < c.producers) {
+                for (long n = 0; n < count / c.producers; ++n) there->send(message.data());
+            } else {
+                for (long n = 0; n < count / c.consumers; ++n) there->receive(message.data());
+            }
+        });
     return taken / static_cast<double>(count);
 }
 
@@ -283,7 +340,9 @@ double python(Case const& c, long limit) {
         c.size,
         limit,
         limit);
-    std::FILE* const pipe = ::popen((std::string("python3 -c \"") + script + "\" 2>/dev/null").c_str(), "r");
+    char const* const chosen = std::getenv("PYTHON");
+    std::string const interpreter = chosen != nullptr ? chosen : "python3";
+    std::FILE* const pipe = ::popen((interpreter + " -c \"" + script + "\" 2>/dev/null").c_str(), "r");
     double result = 0;
     if (pipe == nullptr || std::fscanf(pipe, "%lf", &result) != 1) result = 0;
     if (pipe != nullptr) ::pclose(pipe);
@@ -335,6 +394,14 @@ int main(int argc, char** argv) {
                 return measure(
                     [](std::size_t size, long n) { return std::make_unique<BoostQueue>(size, n); }, c, limit);
             });
+#endif
+#if defined(MULTIPROCESSING_BENCHMARKS_ZMQ)
+            if (c.producers == 1) { // more need somebody in between
+                compare("ZeroMQ ipc", c, rounds, ours, [&] {
+                    return measure(
+                        [](std::size_t size, long n) { return std::make_unique<ZmqIpc>(size, n); }, c, limit);
+                });
+            }
 #endif
             compare("CPython Queue", c, std::min(rounds, 3), ours, [&] {
                 Case fewer = c;
