@@ -178,6 +178,7 @@ private:
 ///
 /// Python: `multiprocessing.connection.wait(object_list, timeout=None)`. Differs: Python cannot wait for queues.
 /// Throws     ValueError  the same thing twice, or a closed Queue; OSError  something else that is closed, or no handle
+/// Example    examples/35_wait_for_any.cpp
 template <class T>
     requires std::constructible_from<Waitable, T const&>
 std::vector<T> wait(std::vector<T> const& objects, Timeout timeout = {});
