@@ -37,6 +37,16 @@ def start_and_join(context):
     process.join()
 
 
+def take_all(results):
+    for _ in results:
+        pass
+
+
+def pipelined(pool):
+    for result in [pool.apply_async(square, (i,)) for i in range(1000)]:
+        result.get()
+
+
 def make_pool():
     with multiprocessing.get_context("fork").Pool(2):
         pass
@@ -57,11 +67,15 @@ def main():
         "map million": lambda: seconds(lambda: pool.map(square, million)),
         "map sixteen": lambda: seconds(lambda: pool.map(square, sixteen), 100),
         "apply": lambda: seconds(lambda: pool.apply(square, (3,)), 100),
+        "async round trip": lambda: seconds(lambda: pool.apply_async(square, (3,)).get(), 100),
+        "async pipelined": lambda: seconds(lambda: pipelined(pool)) / 1000,
+        "imap": lambda: seconds(lambda: take_all(pool.imap(square, many))),
+        "imap_unordered": lambda: seconds(lambda: take_all(pool.imap_unordered(square, many))),
         "strings": lambda: seconds(lambda: pool.map(text, many)),
         "vectors": lambda: seconds(lambda: pool.map(numbers, range(4000))),
     }
     for line in sys.stdin:
-        if pool is None and line.split()[0] in ("map", "apply", "strings", "vectors"):
+        if pool is None and line.split()[0] in ("map", "apply", "async", "imap", "imap_unordered", "strings", "vectors"):
             pool = fork.Pool(2)
         print(measurements[line.strip()](), flush=True)
     if pool is not None:

@@ -50,6 +50,7 @@ private:
     arena_block marks_;
     std::vector<bool> taken_;
     std::size_t taken_count_ = 0;
+    std::size_t next_ = 0; // where the search for one that is there begins
 };
 
 struct stream_options {
@@ -128,11 +129,14 @@ private:
 template <class R>
 std::optional<std::size_t> stream_portion<R>::take(bool in_order) noexcept {
     auto const* const marks = marks_.template get<std::atomic<std::uint8_t>>();
-    for (std::size_t i = in_order ? taken_count_ : 0; i < taken_.size(); ++i) {
+    if (left() == 0) return std::nullopt;
+    for (std::size_t step = 0; step < taken_.size(); ++step) {
+        std::size_t const i = (next_ + step) % taken_.size();
         bool const there =
             !taken_[i] && (ended || marks[i].load(std::memory_order_acquire) != 0 || failure_of(i) != nullptr);
         if (there) {
             taken_[i] = true;
+            next_ = i + 1;
             if (++taken_count_ == taken_.size() && !batches.empty()) pace = batches.front().work->pace;
             return i;
         }
