@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multiprocessing/detail/deadline.hpp>
+#include <multiprocessing/progress.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -31,6 +32,8 @@ struct BasicMapOptions {
     int retries = 0;
     /// `raise` or `collect`.
     OnError on_error{};
+    /// Whether and how its progress is shown: `true`, or a function.
+    Progress progress{};
     /// Stands in front of the progress, and in traces.
     std::string label{};
     /// A request to stop cancels the call, which then throws CancelledError.

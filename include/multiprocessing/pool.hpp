@@ -31,6 +31,9 @@ struct PoolOptions {
     std::optional<int> maxtasksperchild{}; ///< chunks after which a worker is replaced, at least 1; empty: never
     std::optional<StartMethod> method{};   ///< empty: the start method of the program
     WorkerTask finalizer{};                ///< run by each worker when it leaves; not when it is killed
+    WorkerLimits limits{};                 ///< what each worker may use of the machine
+    bool insights = false;                 ///< insights() shall also know the slowest items; costs 25 ns for each item
+    std::string trace{}; ///< a file that gets all items of all workers, as chrome://tracing shows them
 };
 
 /// Worker processes that run functions on items.
@@ -256,6 +259,11 @@ public:
     /// before. Python: `Pool.join()`.
     void join();
 
+    /// Where the time of the workers went so far, and how many died; the slowest items with the option `insights`, or a trace.
+    /// Does not block. Python: `mpire`'s `get_insights()`.
+    /// Example    std::cout << pool.insights();
+    Insights insights() const;
+
     /// The process ids of the workers.
     std::vector<std::int64_t> worker_pids() const { return crew_->pids(); }
 
@@ -317,6 +325,9 @@ inline detail::crew_options Pool::checked(PoolOptions const& options) {
     result.chunks_per_worker = static_cast<std::uint64_t>(options.maxtasksperchild.value_or(0));
     result.method = options.method;
     result.routine.finalizer = options.finalizer;
+    detail::check_limits(options.limits);
+    result.routine.limits = options.limits;
+    result.records = std::make_shared<detail::pool_records>(options.insights, options.trace);
     return result;
 }
 
@@ -335,6 +346,17 @@ Pool::Pool(PoolOptions options, F&& initializer, Args&&... initargs) {
 inline void Pool::join() {
     crew_->require_owner();
     crew_->join();
+    crew_->options().records->close();
+}
+
+inline Insights Pool::insights() const {
+    auto const& records = *crew_->options().records;
+    Insights living;
+    crew_->report(living); // first: it also fetches what workers have noted
+    auto result = records.insights();
+    for (auto& worker : living.workers) result.workers.push_back(std::move(worker));
+    for (auto const& worker : result.workers) result.items += worker.items;
+    return result;
 }
 
 inline std::string Pool::to_string() const {
@@ -387,12 +409,14 @@ auto Pool::begin(
     work->function = detail::identify<
         &detail::work_on<detail::callable_in_workers<F>, typename input::reader, typename Traits::call, result>>();
     work->timed = call->timeout.count() != 0;
+    work->label = where.workers->options().records->label(options.label);
     call->describe(*work);
+    if (options.progress) call->show(options.progress, options.label, !wait);
     // Somebody has to see to it while nobody waits.
-    if (calls_back || (!wait && (work->timed != 0 || call->attempts > 1))) where.workers->attend();
+    if (calls_back || (!wait && (work->timed != 0 || call->attempts > 1 || options.progress))) where.workers->attend();
     call->begin(where.workers, call, options.stop);
     if (wait) {
-        static_cast<void>(call->wait(platform::never));
+        call->wait_showing();
         if (where.own_workers) where.workers->join();
     }
     return call;
@@ -422,6 +446,8 @@ auto Pool::stream(F func, Items&& items, MapOptions const& options, bool in_orde
     details.attempts = static_cast<unsigned>(options.retries) + 1;
     details.most_deaths = static_cast<unsigned>(options.quarantine_after);
     details.stop = options.stop;
+    details.progress = options.progress;
+    details.label = options.label;
     return IMapIterator<result>(std::make_unique<stream_type>(
         std::move(where.workers),
         where.own_workers,

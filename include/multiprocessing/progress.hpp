@@ -53,7 +53,7 @@ struct ProgressOptions {
 /// nobody knows how many items there are; and a last one. Nothing is drawn in calls that take less than `delay`, and if the
 /// environment variable NO_PROGRESS is set and not empty.
 ///
-/// A callback is called by the thread that waits for the call, at most once per `interval`, and once at the end with
+/// A callback is called by the thread that waits for the call, of an asynchronous call by a thread of the pool, at most once per `interval`, and once at the end with
 /// `finished`, unless the call fails; NO_PROGRESS does not concern it. What it throws is dropped, and reported once on
 /// standard error.
 ///

@@ -63,6 +63,7 @@ struct batch {
     std::uint64_t origin = 0; ///< which item of the user's input is item 0 of the call
     std::uint32_t attempt = 1;
     std::uint32_t deaths = 0;   ///< how many workers its items have cost
+    std::uint32_t label = 0;    ///< the number of the call's label
     std::uint32_t timed = 0;    ///< workers note when an item begins, and may be told that it took too long
     arena_offset marks = 0;     ///< a byte for each item that has a result, if somebody waits for each; 0: none
     std::uint64_t sequence = 0; ///< its place among the batches of a crew
@@ -153,6 +154,7 @@ inline batch* batch::again(std::uint64_t from, std::uint64_t how_many) const {
     made->origin = origin;
     made->attempt = attempt;
     made->deaths = deaths;
+    made->label = label;
     made->timed = timed;
     made->marks = marks;
     return made;

@@ -2,6 +2,7 @@
 
 #include <multiprocessing/detail/archive.hpp>
 #include <multiprocessing/detail/batch.hpp>
+#include <multiprocessing/detail/event_log.hpp>
 #include <multiprocessing/detail/exceptions.hpp>
 #include <multiprocessing/detail/process_state.hpp>
 #include <multiprocessing/detail/running_task.hpp>
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -38,7 +40,20 @@ struct alignas(64) worker_slot {
     std::atomic<std::uint32_t> phase{starting};
     std::atomic<arena_offset> failure{0}; ///< why the initialiser failed: a failure_record
 
+    // What it did so far, for insights. Times are ticks of the clock.
+    std::atomic<std::int64_t> hired{0};
+    std::atomic<std::int64_t> ready_since{0}; ///< 0: not yet
+    std::atomic<std::uint64_t> items{0};
+    std::atomic<std::uint64_t> chunks{0};
+    std::atomic<std::int64_t> working{0};
+    event_log events;
+
     void reset() noexcept {
+        hired.store(platform::clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+        ready_since.store(0, std::memory_order_relaxed);
+        items.store(0, std::memory_order_relaxed);
+        chunks.store(0, std::memory_order_relaxed);
+        working.store(0, std::memory_order_relaxed);
         batch.store(0, std::memory_order_relaxed);
         item.store(0, std::memory_order_relaxed);
         began.store(0, std::memory_order_relaxed);
@@ -56,6 +71,7 @@ struct crew_board {
     std::atomic<std::uint64_t> finished{0};  ///< how many became done, and chunks of streams: what the owner waits for
     std::atomic<std::uint32_t> orders{work};
     std::uint32_t size = 0;
+    std::uint32_t notes_items = 0;       ///< whether workers note when each item begins and ends
     std::uint32_t processor_shares = 1;  ///< how many processes the processors are shared by
     std::uint64_t chunks_per_worker = 0; ///< maxtasksperchild; 0: any number
     alignas(64) event_count idle{};
@@ -106,15 +122,18 @@ private:
 
 class batch_worker {
 public:
-    batch_worker(crew_board& board, worker_number number) : board_(board), number_(number), slot_(board.slot(number)) {}
+    /// has_enough: asked after each chunk; the worker leaves if it says so.
+    batch_worker(crew_board& board, worker_number number, std::function<bool()> has_enough = {})
+        : board_(board), number_(number), slot_(board.slot(number)), has_enough_(std::move(has_enough)),
+          events_(slot_.events), notes_items_(board.notes_items != 0) {}
 
     /// The next chunk to work on; the one before is done. Empty: leave this batch alone.
     std::optional<batch::chunk> next(batch& work) noexcept;
 
     /// Before an item: from now on a death costs this item.
     void begin(std::uint64_t item) noexcept {
+        if (timed_ || notes_items_) note_time();
         task_.index = base_ + item;
-        if (timed_) slot_.began.store(platform::clock::now().time_since_epoch().count(), std::memory_order_relaxed);
         set_item(item + 1);
     }
     /// After an item that has a result.
@@ -132,10 +151,11 @@ public:
 private:
     batch* protect_front() noexcept;
     bool may_go_on() const noexcept {
-        return board_.orders.load(std::memory_order_relaxed) != crew_board::leave &&
+        return board_.orders.load(std::memory_order_relaxed) != crew_board::leave && !enough_ &&
                (board_.chunks_per_worker == 0 || chunks_ < board_.chunks_per_worker);
     }
     void finish_chunk(batch& work) noexcept;
+    void note_time() noexcept;
     void set_item(std::uint64_t item) noexcept;
     void set_batch(arena_offset batch) noexcept;
     [[noreturn]] void await_the_end() noexcept;
@@ -143,6 +163,11 @@ private:
     crew_board& board_;
     worker_number number_;
     worker_slot& slot_;
+    std::function<bool()> has_enough_;
+    bool enough_ = false;
+    event_log::writer events_;
+    bool notes_items_;
+    std::int64_t item_began_ = 0; // the item whose end is to be noted; 0: none
     std::optional<batch::chunk> current_;
     platform::clock::time_point began_;
     std::uint64_t chunks_ = 0;
@@ -153,6 +178,8 @@ private:
     bool timed_ = false;
     std::atomic<std::uint8_t>* marks_ = nullptr;
     std::uint64_t base_ = 0;
+    std::uint32_t label_ = 0;
+    bool item_failed_ = false;
     running_task task_;
 };
 
@@ -230,13 +257,33 @@ inline void batch_worker::await_the_end() noexcept {
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
+/// The end of one item and the beginning of the next are one moment.
+inline void batch_worker::note_time() noexcept {
+    auto const now = platform::clock::now().time_since_epoch().count();
+    slot_.began.store(now, std::memory_order_relaxed);
+    if (notes_items_ && item_began_ != 0) {
+        try {
+            events_.append({task_.index, item_began_, now, task_.attempt, label_, item_failed_});
+        } catch (...) {
+        } // no memory: it is not noted
+    }
+    item_began_ = now;
+    item_failed_ = false;
+}
+
 inline void batch_worker::finish_chunk(batch& work) noexcept {
     auto const done = *std::exchange(current_, std::nullopt);
     auto const items = done.end - done.begin;
+    if (notes_items_) note_time();
+    item_began_ = 0;
     slot_.began.store(0, std::memory_order_relaxed);
     set_item(done.end + 1);
     auto const spent = static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(platform::clock::now() - began_).count());
+    slot_.items.store(slot_.items.load(std::memory_order_relaxed) + items, std::memory_order_relaxed);
+    slot_.chunks.store(chunks_ + 1, std::memory_order_relaxed);
+    slot_.working.store(
+        slot_.working.load(std::memory_order_relaxed) + static_cast<std::int64_t>(spent), std::memory_order_relaxed);
     work.pace.store(std::max<std::uint64_t>(1, spent / items), std::memory_order_relaxed);
     bool const tell = work.finish(done) || marks_ != nullptr;
     set_item(0);
@@ -245,6 +292,7 @@ inline void batch_worker::finish_chunk(batch& work) noexcept {
         board_.done.notify_all();
     }
     ++chunks_;
+    if (has_enough_) enough_ = has_enough_();
 }
 
 inline std::optional<batch::chunk> batch_worker::next(batch& work) noexcept {
@@ -257,6 +305,7 @@ inline std::optional<batch::chunk> batch_worker::next(batch& work) noexcept {
     marks_ = work.marks == 0 ? nullptr : arena::instance().at<std::atomic<std::uint8_t>>(work.marks) + work.first;
     base_ = work.origin + work.first;
     task_.attempt = work.attempt;
+    label_ = work.label;
     // Who gives a batch up looks at this word afterwards, so one of the two sees the other.
     item_ = worker_slot::claimed;
     slot_.item.store(item_, std::memory_order_seq_cst);
@@ -271,6 +320,7 @@ inline std::optional<batch::chunk> batch_worker::next(batch& work) noexcept {
 }
 
 inline void batch_worker::fail(batch& work, std::uint64_t item, std::exception_ptr error) {
+    item_failed_ = true;
     auto const& state = process_state::instance();
     std::uint64_t const index = work.first + item;
     push_record(

@@ -2,6 +2,7 @@
 
 #include <multiprocessing/detail/crew_call.hpp>
 #include <multiprocessing/detail/crew_worker.hpp>
+#include <multiprocessing/detail/pool_records.hpp>
 
 #include <atomic>
 #include <functional>
@@ -25,7 +26,8 @@ struct crew_options {
     std::optional<StartMethod> method;
     std::string name = "PoolWorker";
     worker_routine routine;
-    bool one_call = false; ///< the first call is the only one: afterwards the workers leave
+    std::shared_ptr<pool_records> records; ///< never null
+    bool one_call = false;                 ///< the first call is the only one: afterwards the workers leave
 };
 
 class crew : public std::enable_shared_from_this<crew> {
@@ -72,6 +74,10 @@ public:
         return names[order() == crew_board::leave ? 2 : is_closed()];
     }
     std::vector<std::int64_t> pids();
+    /// How many items of a call are done; nearly exact.
+    std::uint64_t items_done(crew_call const& call);
+    /// Adds what the workers that live have done, after those that have ended.
+    void report(Insights& insights);
     StartMethod method() const noexcept {
         return options_.method.value_or(process_state::instance().start_method.value_or(default_start_method));
     }
@@ -124,6 +130,9 @@ private:
     void settle_claims(crew_call& call, std::size_t number, std::uint64_t item, std::int64_t pid, int exitcode);
     bool is_hopeless(int exitcode) noexcept;
     void take_failure(std::size_t number);
+    void take_notes(std::size_t number);
+    void record_end(std::size_t number, std::int64_t pid);
+    WorkerInsights insights_of(std::size_t number) const;
     void free_retired() noexcept;
     bool is_named(batch const* work) noexcept;
 
@@ -141,6 +150,7 @@ private:
 
     std::mutex mutex_;
     std::vector<std::unique_ptr<Process>> workers_; // one per slot; null: left, and not replaced
+    std::vector<event_log::reader> notes_;          // likewise
     std::vector<std::unique_ptr<Process>> leaving_; // have done their share
     std::list<std::shared_ptr<crew_call>> calls_;   // that are not finished
     std::size_t calls_at_sweep_ = 64;               // when to look through all of them next

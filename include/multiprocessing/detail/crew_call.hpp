@@ -42,14 +42,14 @@ public:
     unsigned attempts = 1;               ///< of an item
     unsigned most_deaths = 3;            ///< of workers, by one item
     bool in_stream = false;              ///< somebody waits for single items
+    bool shows_progress = false;         ///< by the attendant
     bool announced_by_attendant = false; ///< it counts as ready only after announce()
 
     std::list<owned_batch> batches;    ///< the first is what was submitted; none when the call is finished
     std::vector<failed_item> failed;   ///< for good
     std::vector<arena_offset> regions; ///< memory with results; when the call is finished
     std::exception_ptr ended;          ///< why the whole call was given up; null: it was not
-    std::uint64_t retries = 0;
-    std::uint64_t pace = 0; ///< nanoseconds per item, when it is finished; 0: unknown
+    std::uint64_t pace = 0;            ///< nanoseconds per item, when it is finished; 0: unknown
 
     /// From any thread: nothing will change any more.
     bool is_finished() const noexcept { return finished_.load(std::memory_order_acquire); }
@@ -64,6 +64,8 @@ public:
 protected:
     /// In the attendant's thread, when the call is finished and that was wanted: calls the user back. May not throw.
     virtual void announce() noexcept {}
+    /// In the attendant's thread, now and then, if it was wanted.
+    virtual void show_progress(std::uint64_t) noexcept {}
 
 private:
     friend class crew;

@@ -29,7 +29,11 @@ inline void crew::look_after_workers() {
     check_times();
     std::erase_if(leaving_, [](auto const& worker) { return !worker->is_alive(); });
     for (std::size_t i = 0; i < workers_.size(); ++i) {
-        if (workers_[i]) look_at_worker(i);
+        if (!workers_[i]) continue;
+        take_notes(i);
+        look_at_worker(i);
+    }
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
         // Whoever closed the pool still wants everything done that was submitted before.
         bool const needed = order() == crew_board::work || (order() == crew_board::finish && has_work());
         if (workers_[i] || !needed || broken_) continue;
@@ -55,12 +59,14 @@ inline void crew::look_after_workers() {
 inline void crew::look_at_worker(std::size_t i) {
     auto const phase = slot(i).phase.load(std::memory_order_acquire);
     if (phase == worker_slot::retired) {
+        record_end(i, workers_[i]->pid().value_or(0));
         leaving_.push_back(std::move(workers_[i]));
     } else if (phase == worker_slot::failed) {
         take_failure(i);
         leaving_.push_back(std::move(workers_[i]));
     } else if (auto const status = workers_[i]->exitcode()) {
         auto const pid = workers_[i]->pid().value_or(0);
+        record_end(i, pid);
         workers_[i].reset();
         if (phase == worker_slot::starting && is_hopeless(*status) && !broken_ && order() != crew_board::leave) {
             broken_ =
@@ -70,6 +76,22 @@ inline void crew::look_at_worker(std::size_t i) {
     } else if (phase == worker_slot::ready) {
         stillborn_ = 0;
     }
+}
+
+/// What the worker has written down about its items.
+inline void crew::take_notes(std::size_t number) {
+    if (!options_.records->wants_items()) return;
+    auto const pid = workers_[number]->pid().value_or(0);
+    notes_[number].read(slot(number).events, [&](item_event const& event) { options_.records->item(pid, event); });
+}
+
+inline void crew::record_end(std::size_t number, std::int64_t pid) {
+    take_notes(number);
+    notes_[number].end(slot(number).events);
+    auto worker = insights_of(number);
+    worker.pid = pid;
+    worker.name = workers_[number]->name();
+    options_.records->worker_ended(std::move(worker));
 }
 
 /// Condemns workers whose item takes too long. They cannot begin another one in the meantime.
@@ -136,6 +158,13 @@ crew::settle_claims(crew_call& call, std::size_t number, std::uint64_t item, std
             if (item > claim.begin && item <= claim.end) { // it ran item - 1
                 std::uint64_t const index = work.first + item - 1;
                 auto const reported = work.origin + index;
+                auto const now = platform::clock::now().time_since_epoch().count();
+                auto const began = slot(number).began.load(std::memory_order_relaxed);
+                options_.records->died(too_slow);
+                options_.records->item_lost(
+                    pid,
+                    {reported, began == 0 ? now : began, now, work.attempt, work.label, true},
+                    too_slow ? "TaskTimeoutError" : "WorkerDiedError");
                 auto error = too_slow ? std::make_exception_ptr(TaskTimeoutError(pid, reported, work.attempt))
                                       : std::make_exception_ptr(WorkerDiedError(
                                             pid, exitcode, platform::signal_name(-exitcode), reported, work.attempt));

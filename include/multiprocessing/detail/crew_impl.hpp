@@ -3,6 +3,7 @@
 #include <multiprocessing/detail/crew_care.hpp>
 
 #include <algorithm>
+#include <cstdio>
 
 /// The bodies of crew.hpp: calls, the attendant, the end. What deaths leave is in crew_care.hpp.
 namespace multiprocessing::inline v0::detail {
@@ -37,7 +38,9 @@ inline crew::crew(crew_options options) : options_(std::move(options)) {
     board_->chunks_per_worker = options_.chunks_per_worker;
     board_->processor_shares = process_state::instance().processor_shares * options_.workers;
     for (std::size_t i = 0; i < options_.workers; ++i) ::new (static_cast<void*>(&slot(i))) worker_slot;
+    board_->notes_items = options_.records->wants_items();
     workers_.resize(options_.workers);
+    notes_.resize(options_.workers);
     last_ = batch::make(0, 0, 0, 1); // the front is never nothing
     retired_.push_back({last_, nullptr});
     board_->front.store(arena::instance().offset_of(last_), std::memory_order_release);
@@ -74,6 +77,7 @@ inline void crew::hire(std::size_t number) {
         options_.routine);
     worker->start();
     ++hired_;
+    options_.records->worker_began(worker->pid().value_or(0), worker->name());
     workers_[number] = std::move(worker);
 }
 
@@ -191,7 +195,7 @@ inline void crew::item_failed(crew_call& call, batch const& work, failed_item it
             again->attempt = work.attempt + 1;
             again->deaths = deaths;
             add(call, again);
-            ++call.retries;
+            options_.records->retried();
             return;
         } catch (std::bad_alloc const&) {
         } // then it is not tried again
@@ -283,6 +287,7 @@ inline void crew::run_attendant(std::shared_ptr<crew> self) {
     platform::block_signals_in_this_thread();
     for (;;) {
         std::list<std::shared_ptr<crew_call>> ready;
+        std::vector<std::pair<std::shared_ptr<crew_call>, std::uint64_t>> showing;
         auto until = platform::never;
         std::uint64_t finished = 0;
         std::uint64_t nudges = 0;
@@ -295,7 +300,11 @@ inline void crew::run_attendant(std::shared_ptr<crew> self) {
             ready.swap(to_announce_);
             if (ready.empty() && dismissed_) return;
             if (!calls_.empty()) until = platform::clock::now() + patrol_interval;
+            for (auto const& call : calls_) {
+                if (call->shows_progress) showing.emplace_back(call, call->items_done());
+            }
         }
+        for (auto const& [call, done] : showing) call->show_progress(done);
         for (auto const& call : ready) {
             call->announce();
             call->announced_.store(true, std::memory_order_release);
@@ -430,6 +439,40 @@ inline bool crew::is_idle() {
     return calls_.empty();
 }
 
+inline std::uint64_t crew::items_done(crew_call const& call) {
+    session const guard(*this);
+    return call.items_done();
+}
+
+inline WorkerInsights crew::insights_of(std::size_t number) const {
+    auto const& slot = board_->slot(static_cast<worker_number>(number));
+    auto const load = [](auto const& word) { return word.load(std::memory_order_relaxed); };
+    auto const since = [](std::int64_t ticks) {
+        return platform::clock::now().time_since_epoch() - platform::clock::duration(ticks);
+    };
+    WorkerInsights result;
+    result.items = load(slot.items);
+    result.chunks = load(slot.chunks);
+    result.working = platform::clock::duration(load(slot.working));
+    auto const hired = load(slot.hired);
+    auto const ready = load(slot.ready_since);
+    result.start_up = ready == 0 ? since(hired) : platform::clock::duration(ready - hired);
+    if (ready != 0) result.waiting = std::max<std::chrono::nanoseconds>(since(ready) - result.working, {});
+    return result;
+}
+
+inline void crew::report(Insights& insights) {
+    session const guard(*this);
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+        if (!workers_[i]) continue;
+        take_notes(i);
+        auto worker = insights_of(i);
+        worker.pid = workers_[i]->pid().value_or(0);
+        worker.name = workers_[i]->name();
+        insights.workers.push_back(std::move(worker));
+    }
+}
+
 inline crew_owner::~crew_owner() {
     if (!crew_ || !crew_->is_owned()) return;
     crew_->terminate();
@@ -437,6 +480,11 @@ inline crew_owner::~crew_owner() {
         crew_->join();
     } catch (...) {
     } // the system refused; the exit of this process ends the workers
+    try {
+        crew_->options().records->close();
+    } catch (std::exception const& error) {
+        std::fprintf(stderr, "multiprocessing: %s\n", error.what());
+    }
 }
 
 inline std::vector<std::int64_t> crew::pids() {

@@ -2,8 +2,10 @@
 
 #include <multiprocessing/detail/batch_worker.hpp>
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/resources.hpp>
 
 #include <concepts>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -49,10 +51,11 @@ private:
 struct worker_routine {
     worker_task initializer;
     worker_task finalizer;
+    WorkerLimits limits;
 
     template <class Archive>
     void serialize(Archive& archive, unsigned) {
-        archive& initializer& finalizer;
+        archive& initializer& finalizer& limits;
     }
 };
 
@@ -87,6 +90,7 @@ inline void crew_worker::run() {
     state.is_worker = true;
     state.processor_shares = board.processor_shares;
     try {
+        apply_limits(routine_.limits, number_);
         routine_.initializer.run();
     } catch (...) {
         auto* const record =
@@ -96,8 +100,11 @@ inline void crew_worker::run() {
         board.call_owner();
         multiprocessing::exit(1);
     }
+    slot.ready_since.store(platform::clock::now().time_since_epoch().count(), std::memory_order_relaxed);
     slot.phase.store(worker_slot::ready, std::memory_order_release);
-    batch_worker(board, number_).serve();
+    std::function<bool()> has_enough;
+    if (routine_.limits.memory) has_enough = [this] { return exceeds_memory(routine_.limits); };
+    batch_worker(board, number_, std::move(has_enough)).serve();
     routine_.finalizer.run(); // what it throws is reported as that of any process
     slot.phase.store(worker_slot::retired, std::memory_order_release);
     board.call_owner(); // nothing in the slot is touched from here on

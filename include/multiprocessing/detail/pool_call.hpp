@@ -4,6 +4,7 @@
 #include <multiprocessing/detail/call_data.hpp>
 #include <multiprocessing/detail/call_traits.hpp>
 #include <multiprocessing/detail/crew.hpp>
+#include <multiprocessing/progress.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -79,6 +81,15 @@ public:
         callbacks_ = std::move(callbacks);
         announced_by_attendant = true;
     }
+    /// Shows how far it is, by the attendant or by wait_showing().
+    void show(Progress const& progress, std::string const& label, bool attended) {
+        meter_.emplace(progress, label, count_);
+        shows_progress = attended;
+        announced_by_attendant = announced_by_attendant || attended;
+    }
+    /// For the one thread that waits.
+    void wait_showing();
+
     /// Has it worked on. Without items it is done at once, and nobody is called back, as in Python.
     void begin(std::shared_ptr<crew> workers, std::shared_ptr<pool_call> const& self, std::stop_token const& stop);
 
@@ -94,6 +105,11 @@ private:
 
     bool is_empty() const noexcept { return count_ == 0; }
     void announce() noexcept override;
+    void show_progress(std::uint64_t done) noexcept override { meter_->update(done); }
+    void finish_progress() noexcept {
+        if (meter_ && !ended && failed.empty()) meter_->finish(count_);
+        meter_.reset();
+    }
     value collect();
     std::exception_ptr first_failure() const noexcept;
 
@@ -103,6 +119,7 @@ private:
     std::uint64_t count_;
     std::shared_ptr<crew> workers_;
     Callbacks<value> callbacks_;
+    std::optional<progress_meter> meter_;
     std::mutex making_;
     std::optional<Outcome<value>> outcome_;
     std::optional<std::stop_callback<canceller>> stop_;
@@ -171,6 +188,17 @@ void pool_call<R, shape>::begin(
 }
 
 template <class R, call_shape shape>
+void pool_call<R, shape>::wait_showing() {
+    if (is_empty()) return;
+    if (!meter_) {
+        workers_->wait(*this, platform::never);
+        return;
+    }
+    while (!workers_->wait(*this, meter_->due())) meter_->update(workers_->items_done(*this));
+    finish_progress();
+}
+
+template <class R, call_shape shape>
 Outcome<typename pool_call<R, shape>::value>& pool_call<R, shape>::outcome() {
     std::scoped_lock const guard(making_);
     if (outcome_) return *outcome_;
@@ -229,6 +257,8 @@ std::exception_ptr pool_call<R, shape>::first_failure() const noexcept {
 
 template <class R, call_shape shape>
 void pool_call<R, shape>::announce() noexcept {
+    finish_progress();
+    if (!callbacks_.callback && !callbacks_.error_callback) return;
     auto& what = outcome();
     try {
         if (!what) {

@@ -60,6 +60,8 @@ struct stream_options {
     unsigned attempts = 1;
     unsigned most_deaths = 3;
     std::stop_token stop;
+    Progress progress;
+    std::string label;
 };
 
 /// R: what an item gives. Kept: how items are kept. Source: the user's range, or a reference to it. Work: the function of
@@ -77,6 +79,12 @@ public:
         stream_options options)
         : workers_(std::move(workers)), own_workers_(own_workers), callable_(std::move(callable)),
           source_(std::forward<Source>(source)), options_(std::move(options)), window_(smallest_window()) {
+        if (options_.progress) {
+            std::uint64_t total = 0;
+            if constexpr (std::ranges::sized_range<range>) total = std::ranges::size(source_);
+            meter_.emplace(options_.progress, options_.label, total);
+        }
+        label_ = workers_->options().records->label(options_.label);
         workers_->begin_stream();
     }
     ~pool_stream() override;
@@ -118,6 +126,9 @@ private:
     bool at_end_ = false;
     std::exception_ptr source_failure_;
     std::uint64_t read_ = 0;
+    std::uint64_t given_ = 0;
+    std::optional<progress_meter> meter_;
+    std::uint32_t label_ = 0;
     std::uint64_t window_;
     std::uint64_t open_ = 0; // items that are read, and whose outcome is not taken
     std::vector<Kept> pending_;
@@ -200,6 +211,7 @@ pool_stream<R, Kept, Source, Work>::next(platform::deadline until) {
         read_items();
         if (portions_.empty()) {
             if (source_failure_) return std::exchange(source_failure_, nullptr);
+            if (meter_) meter_->finish(given_);
             return std::nullopt;
         }
         auto const condition = [&] { return (result = find()).has_value() || options_.stop.stop_requested(); };
@@ -210,6 +222,8 @@ pool_stream<R, Kept, Source, Work>::next(platform::deadline until) {
         }
     }
     --open_;
+    ++given_;
+    if (meter_) meter_->update(given_);
     while (!portions_.empty() && portions_.front()->left() == 0) {
         if (auto const pace = portions_.front()->pace) {
             window_ = std::clamp(worth_reading_ahead * workers_->size() / pace, smallest_window(), most_read_ahead());
@@ -297,6 +311,7 @@ std::shared_ptr<stream_portion<R>> pool_stream<R, Kept, Source, Work>::make_port
     work = batch::make(0, items.size(), static_cast<std::uint64_t>(options_.chunksize), workers_->size());
     work->function = identify<Work>();
     work->origin = read_;
+    work->label = label_;
     work->timed = options_.timeout.count() != 0;
     call->describe(*work);
     return call;
