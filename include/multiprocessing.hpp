@@ -12,6 +12,7 @@
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/forkserver.hpp>
 #include <multiprocessing/functional.hpp>
+#include <multiprocessing/futures.hpp>
 #include <multiprocessing/insights.hpp>
 #include <multiprocessing/pool.hpp>
 #include <multiprocessing/process.hpp>
@@ -26,4 +27,5 @@
 #include <multiprocessing/spawn.hpp>
 #include <multiprocessing/synchronize.hpp>
 #include <multiprocessing/task.hpp>
+#include <multiprocessing/thread_pool.hpp>
 #include <multiprocessing/util.hpp>

@@ -154,10 +154,23 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// A worker ended although it had work. Python: `concurrent.futures.process.BrokenProcessPool`.
-class BrokenProcessPool : public ProcessError {
+/// An executor cannot do its work. Python: `concurrent.futures.BrokenExecutor`.
+class BrokenExecutor : public ProcessError {
 public:
     using ProcessError::ProcessError;
+};
+
+/// A worker ended although it had work, or could not be initialised.
+/// Python: `concurrent.futures.process.BrokenProcessPool`.
+class BrokenProcessPool : public BrokenExecutor {
+public:
+    using BrokenExecutor::BrokenExecutor;
+};
+
+/// The initializer of a thread failed. Python: `concurrent.futures.thread.BrokenThreadPool`.
+class BrokenThreadPool : public BrokenExecutor {
+public:
+    using BrokenExecutor::BrokenExecutor;
 };
 
 } // namespace futures

@@ -308,15 +308,7 @@ template <class F, class... Args>
     requires std::invocable<std::decay_t<F>&, detail::guessed_parameter<Args>...> ||
              detail::declares_parameters<std::decay_t<F>>
 ThreadPool::ThreadPool(ThreadPoolOptions options, F&& initializer, Args&&... initargs) {
-    using signature = detail::signature_of<std::decay_t<F>, Args...>;
-    static_assert(
-        signature::arity == sizeof...(Args), "multiprocessing: the initializer takes another number of arguments");
-    typename signature::kept kept(std::forward<Args>(initargs)...);
-    crew_ = make_crew(options, [function = std::decay_t<F>(std::forward<F>(initializer)), kept = std::move(kept)] {
-        auto own_function = function; // the threads run this at the same time
-        auto own = kept;
-        static_cast<void>(signature::call(own_function, own));
-    });
+    crew_ = make_crew(options, detail::repeatable_call(std::forward<F>(initializer), std::forward<Args>(initargs)...));
 }
 
 inline void ThreadPool::end() noexcept {

@@ -150,6 +150,20 @@ struct all_outcomes {
     }
 };
 
+/// A call with arguments of its own, which several threads may make at the same time: an initialiser.
+template <class F, class... Args>
+auto repeatable_call(F&& function, Args&&... args) {
+    using signature = signature_of<std::decay_t<F>, Args...>;
+    static_assert(
+        signature::arity == sizeof...(Args), "multiprocessing: the initializer takes another number of arguments");
+    return [function = std::decay_t<F>(std::forward<F>(function)),
+            arguments = typename signature::kept(std::forward<Args>(args)...)] {
+        auto own_function = function;
+        auto own_arguments = arguments;
+        static_cast<void>(signature::call(own_function, own_arguments));
+    };
+}
+
 template <class Signature>
 using result_of = std::remove_cvref_t<typename Signature::result>;
 template <template <class> class Gather, class Signature>

@@ -82,7 +82,9 @@ public:
     unsigned size() const noexcept { return options_.threads; }
     unsigned started() const noexcept;
     char const* state_name() const noexcept;
-    /// What the initialiser threw.
+    /// Nothing can be worked on any more, and what nobody has begun is dropped: the initialiser threw this, or somebody
+    /// has found it out.
+    void fail(std::exception_ptr reason) noexcept;
     std::exception_ptr broken() const noexcept;
 
     bool is_owner() const noexcept { return generation_ == fork_generation(); }
@@ -188,10 +190,7 @@ inline void thread_crew::serve(unsigned number) noexcept {
         if (options_.name) thread_name() = options_.name(number);
         if (options_.initializer) options_.initializer();
     } catch (...) {
-        std::unique_lock guard(mutex_);
-        if (!broken_) broken_ = std::current_exception();
-        drop_line(broken_, std::move(guard));
-        return;
+        return fail(std::current_exception());
     }
     std::unique_lock guard(mutex_);
     for (;;) {
@@ -234,6 +233,13 @@ inline void thread_crew::drop_line(std::exception_ptr const& reason, std::unique
         work->drop(work->count_ - work->next_, reason);
         guard.lock();
     }
+}
+
+inline void thread_crew::fail(std::exception_ptr reason) noexcept {
+    std::unique_lock guard(mutex_);
+    if (broken_) return;
+    broken_ = reason;
+    drop_line(reason, std::move(guard));
 }
 
 inline void thread_crew::open_stream() {
