@@ -3,6 +3,7 @@
 The first line that it prints is the version of the interpreter.
 """
 import array
+import concurrent.futures
 import multiprocessing
 import sys
 import time
@@ -55,7 +56,7 @@ def make_pool():
 def main():
     print(sys.implementation.name, sys.version.split()[0], flush=True)
     fork, forkserver, spawn = map(multiprocessing.get_context, ("fork", "forkserver", "spawn"))
-    pool = None
+    pool = executor = None
     sixteen = list(range(16))
     million = list(range(1_000_000))
     many = range(100_000)
@@ -71,15 +72,20 @@ def main():
         "async pipelined": lambda: seconds(lambda: pipelined(pool)) / 1000,
         "imap": lambda: seconds(lambda: take_all(pool.imap(square, many))),
         "imap_unordered": lambda: seconds(lambda: take_all(pool.imap_unordered(square, many))),
+        "executor map": lambda: seconds(lambda: take_all(executor.map(square, range(10_000)))),
         "strings": lambda: seconds(lambda: pool.map(text, many)),
         "vectors": lambda: seconds(lambda: pool.map(numbers, range(4000))),
     }
     for line in sys.stdin:
         if pool is None and line.split()[0] in ("map", "apply", "async", "imap", "imap_unordered", "strings", "vectors"):
             pool = fork.Pool(2)
+        if executor is None and line.startswith("executor"):
+            executor = concurrent.futures.ProcessPoolExecutor(2, fork)
         print(measurements[line.strip()](), flush=True)
     if pool is not None:
         pool.terminate()
+    if executor is not None:
+        executor.shutdown()
 
 
 if __name__ == "__main__":

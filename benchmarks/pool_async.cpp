@@ -1,5 +1,5 @@
-// Pool.apply_async, imap and imap_unordered against CPython; what results that nobody has taken yet cost in memory; and how
-// much longer a map takes if its workers are killed.
+// Pool.apply_async, imap, imap_unordered and ProcessPoolExecutor.map against CPython; what results that nobody has taken yet
+// cost in memory; and how much longer a map takes if its workers are killed.
 //
 //     g++ -std=c++20 -O3 -DNDEBUG -I include benchmarks/pool_async.cpp -o pool_async -pthread && ./pool_async
 
@@ -75,6 +75,20 @@ void streams(mp::Pool& pool, bench::python& peer) {
         "imap: imap without a chunksize",
         [&] { return bench::seconds([&] { take_all(pool.imap(square, many, 1)); }); },
         [&] { return bench::seconds([&] { take_all(pool.imap(square, many)); }); });
+}
+
+void executor(bench::python& peer) {
+    mp::futures::ProcessPoolExecutor executor(workers);
+    std::vector<long> many(10'000);
+    for (std::size_t i = 0; i < many.size(); ++i) many[i] = static_cast<long>(i);
+    bench::compare(
+        "ProcessPoolExecutor.map, 10^4 squares: CPython",
+        [&] {
+            return bench::seconds([&] {
+                for (auto const& each : executor.map(square, many)) bench::keep(each);
+            });
+        },
+        [&] { return peer("executor map"); });
 }
 
 // ---- memory
@@ -166,5 +180,6 @@ int main() {
     bench::print_head();
     round_trips(pool, peer);
     streams(pool, peer);
+    executor(peer);
     deaths(50ms);
 }
