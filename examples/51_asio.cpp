@@ -4,12 +4,12 @@
 #include <multiprocessing/futures.hpp>
 #include <multiprocessing/spawn.hpp>
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-
 #include <coroutine>
 #include <exception>
 #include <iostream>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 
 namespace asio = boost::asio;
 namespace mp = multiprocessing;

@@ -18,6 +18,7 @@ using multiprocessing_test::Board;
 namespace {
 
 std::int64_t own_index(int) { return static_cast<std::int64_t>(mp::task_index().value()); }
+std::uint64_t draw(int seed) { return mp::task_rng(static_cast<std::uint64_t>(seed))(); }
 int attempt(int) { return static_cast<int>(mp::task_attempt()); }
 
 Board* watched = nullptr;
@@ -47,6 +48,16 @@ TEST_CASE("an item knows its position in the input") {
     for (auto const index : pool.imap(own_index, std::vector<int>(50, 0))) CHECK(index == next++);
     CHECK(pool.apply(own_index, 5) == 0);
     CHECK(pool.map(attempt, {1, 2}) == std::vector<int>{1, 1});
+}
+
+TEST_CASE("the random numbers of an item depend on the seed and its position only") {
+    mp::Pool one(1);
+    mp::Pool three(3);
+    auto const numbers = one.map(draw, std::vector<int>(50, 1));
+    CHECK(three.map(draw, std::vector<int>(50, 1), {.chunksize = 1}) == numbers);
+    CHECK(three.map(draw, std::vector<int>(50, 2)) != numbers);
+    for (std::uint64_t i = 0; i < 50; ++i) CHECK(numbers[i] == mp::task_rng(1, i)());
+    CHECK_THROWS_AS(mp::task_rng(1), mp::AssertionError);
 }
 
 TEST_CASE("outside of items there is no position") {

@@ -2,6 +2,8 @@
 
 #include <multiprocessing/detail/fork_generation.hpp>
 #include <multiprocessing/detail/running_task.hpp>
+#include <multiprocessing/errors.hpp>
+#include <multiprocessing/random.hpp>
 #include <multiprocessing/util.hpp>
 
 #include <cstdint>
@@ -21,6 +23,17 @@ inline std::optional<std::uint64_t> task_index() noexcept {
 inline unsigned task_attempt() noexcept {
     auto const* const task = detail::running_task::of_this_thread();
     return task == nullptr ? 1 : task->attempt;
+}
+
+/// The random numbers of the item that this thread is running: the same for any number of workers, and when it is tried
+/// again; different for each seed, and each item. Throws AssertionError outside of items.
+///
+///     double sample(int) { return mp::task_rng(2024).uniform01(); }
+///     double const mean = …pool.map(sample, std::views::iota(0, n));
+inline TaskRng task_rng(std::uint64_t seed) {
+    auto const index = task_index();
+    if (!index) throw AssertionError("task_rng(seed) is for items of a pool; elsewhere give the index, too");
+    return task_rng(seed, *index);
 }
 
 /// An object that all items that a worker runs share, such as a connection to a data base or a model that was loaded: made

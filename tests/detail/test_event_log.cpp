@@ -13,7 +13,7 @@ using mp::detail::event_log;
 namespace {
 
 struct log_in_arena {
-    log_in_arena() : memory(sizeof(event_log)), log(*::new (static_cast<void*>(memory.get())) event_log) {}
+    log_in_arena() : memory(sizeof(event_log)), log(*::new(static_cast<void*>(memory.get())) event_log) {}
 
     mp::detail::arena_block memory;
     event_log& log;

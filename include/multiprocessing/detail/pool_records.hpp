@@ -120,8 +120,8 @@ inline void pool_records::item(std::int64_t pid, item_event const& event) {
     auto& slowest = insights_.slowest;
     auto const duration = std::chrono::duration_cast<std::chrono::nanoseconds>(end - begin);
     if (slowest.size() == most_slow_items && slowest.back().duration >= duration) return;
-    auto const place = std::find_if(
-        slowest.begin(), slowest.end(), [&](SlowItem const& each) { return each.duration < duration; });
+    auto const place =
+        std::find_if(slowest.begin(), slowest.end(), [&](SlowItem const& each) { return each.duration < duration; });
     slowest.insert(place, SlowItem{event.index, duration, pid, name});
     if (slowest.size() > most_slow_items) slowest.pop_back();
 }
@@ -131,7 +131,8 @@ inline void pool_records::item_lost(std::int64_t pid, item_event const& event, s
     std::scoped_lock const guard(mutex_);
     auto const begin = moment(event.begin);
     auto const end = moment(event.end);
-    trace_->event("item " + std::to_string(event.index), "lost", pid, begin, end, {{"index", event.index}, {"why", why}});
+    trace_->event(
+        "item " + std::to_string(event.index), "lost", pid, begin, end, {{"index", event.index}, {"why", why}});
     trace_->instant(why, "lost", pid, end);
 }
 
