@@ -169,8 +169,7 @@ TEMPLATE_TEST_CASE("executor: map, and what does not come in time", "", ThreadPo
     CHECK(executor.submit(power, 1, 1).result() == 1);
 }
 
-TEMPLATE_TEST_CASE(
-    "executor: map submits at once, or reads a few items ahead", "", ThreadPoolExecutor, ProcessPoolExecutor) {
+TEMPLATE_TEST_CASE("executor: map reads all, or a few items ahead", "", ThreadPoolExecutor, ProcessPoolExecutor) {
     Board const board = Board::make();
     {
         TestType executor(2);
