@@ -1,3 +1,4 @@
+#include <multiprocessing/task.hpp>
 #include <multiprocessing/thread_pool.hpp>
 #include <multiprocessing/util.hpp>
 
@@ -186,6 +187,42 @@ TEST_CASE("threads: failed items are tried again") {
     CHECK_THROWS_AS(
         pool.map_async([](std::unique_ptr<int>) {}, std::vector<std::unique_ptr<int>>(1), {.retries = 1}),
         mp::ValueError);
+}
+
+TEST_CASE("threads: an item knows its position, and how often it was tried") {
+    mp::ThreadPool pool(2);
+    auto const index = [](int) { return static_cast<int>(*mp::task_index()); };
+    CHECK(pool.map(index, std::vector<int>(5)) == std::vector<int>{0, 1, 2, 3, 4});
+    int next = 0;
+    for (int const each : pool.imap(index, std::vector<int>(20))) CHECK(each == next++);
+    CHECK(next == 20);
+    auto const third_time = [](int) {
+        if (mp::task_attempt() < 3) throw std::runtime_error("not yet");
+        return mp::task_attempt();
+    };
+    CHECK(pool.map(third_time, std::vector<int>(2), {.retries = 2}) == std::vector<unsigned>{3, 3});
+    CHECK_FALSE(mp::task_index());
+}
+
+TEST_CASE("threads: progress") {
+    mp::ThreadPool pool(2);
+    std::atomic<std::uint64_t> last = 0;
+    std::atomic<int> ends = 0;
+    mp::Progress const progress(
+        [&](mp::ProgressState const& state) {
+            last = state.done;
+            ends += state.finished;
+        },
+        {.interval = std::chrono::nanoseconds(1)});
+    std::vector<int> const items(50, 3);
+    auto const same = [](int x) { return x; };
+    pool.map(same, items, {.progress = progress});
+    CHECK(last == 50);
+    pool.map_async(same, items, {.progress = progress}).wait();
+    CHECK(last == 50);
+    for (int const each : pool.imap(same, items, {.progress = progress})) CHECK(each == 3);
+    CHECK(last == 50);
+    CHECK(ends == 3);
 }
 
 TEST_CASE("threads: callbacks run before the result is there") {

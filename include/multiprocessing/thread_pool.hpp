@@ -381,6 +381,7 @@ typename Gather::type ThreadPool::run(std::uint64_t count, Perform perform, Basi
         options.retries,
         std::move(perform),
         [cell](Outcome<result> outcome) { cell->settle(std::move(outcome)); });
+    work->show(options.progress, options.label);
     auto const crew = crew_;
     std::stop_callback const on_stop(options.stop, [&] {
         work->abandon();
@@ -413,6 +414,7 @@ AsyncResult<detail::gathered<Gather, Signature>> ThreadPool::start(
         options.retries,
         perform{std::move(func), std::move(items)},
         [cell](Outcome<T> outcome) { cell->settle(std::move(outcome)); });
+    if (count != 0) work->show(options.progress, options.label);
     if (count == 0) {
         work->run(0, 0);
     } else if (options.stop.stop_requested()) {

@@ -5,7 +5,9 @@
 #include <multiprocessing/detail/call_data.hpp>
 #include <multiprocessing/detail/call_traits.hpp>
 #include <multiprocessing/detail/exceptions.hpp>
+#include <multiprocessing/detail/running_task.hpp>
 #include <multiprocessing/detail/thread_crew.hpp>
+#include <multiprocessing/progress.hpp>
 
 #include <atomic>
 #include <condition_variable>
@@ -21,6 +23,7 @@
 #include <optional>
 #include <ranges>
 #include <stop_token>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -197,13 +200,27 @@ public:
         finish(number);
     }
 
+    /// Before it is submitted: shows how far it is, by the threads that work on it.
+    void show(Progress const& progress, std::string const& label) {
+        shows_ = static_cast<bool>(progress);
+        if (shows_) meter_.emplace(progress, label, outcomes_.size());
+    }
+    /// Likewise: which item of the user's input is its first.
+    void begins_at(std::uint64_t origin) noexcept { origin_ = origin; }
+
     /// The items that are taken but not begun need not be run.
     void abandon() noexcept { abandoned_.store(true, std::memory_order_relaxed); }
 
 private:
     void attempt(std::uint64_t i) noexcept {
         auto& outcome = outcomes_[static_cast<std::size_t>(i)];
+        running_task task{origin_ + i, 0};
+        struct current_task {
+            explicit current_task(running_task const* task) noexcept { running_task::of_this_thread() = task; }
+            ~current_task() { running_task::of_this_thread() = nullptr; }
+        } const current(&task);
         for (int left = retries_;; --left) {
+            ++task.attempt;
             try {
                 if constexpr (std::is_void_v<R>) {
                     (*perform_)(i, left > 0);
@@ -223,7 +240,9 @@ private:
     }
 
     void finish(std::uint64_t number) noexcept {
-        if (remaining_.fetch_sub(number, std::memory_order_acq_rel) != number) return;
+        auto const before = remaining_.fetch_sub(number, std::memory_order_acq_rel);
+        if (shows_) show(before - number);
+        if (before != number) return;
         perform_.reset();
         auto const failure = first_failure_.load(std::memory_order_relaxed);
         auto outcome = [&]() noexcept -> Outcome<T> {
@@ -242,12 +261,29 @@ private:
         deliver(std::move(outcome));
     }
 
+    void show(std::uint64_t left) noexcept {
+        std::unique_lock guard(showing_, std::try_to_lock);
+        if (left != 0) {
+            if (guard && meter_) meter_->update(outcomes_.size() - left); // else another thread does it
+            return;
+        }
+        if (!guard) guard.lock();
+        bool const is_whole = !dropped_ && !abandoned_.load(std::memory_order_relaxed) &&
+                              first_failure_.load(std::memory_order_relaxed) == nothing;
+        if (is_whole) meter_->finish(outcomes_.size());
+        meter_.reset();
+    }
+
     static constexpr std::uint64_t nothing = ~std::uint64_t{0};
 
     std::optional<Perform> perform_;
     int const retries_;
     std::function<void(Outcome<T>)> deliver_;
     outcomes_of<R> outcomes_;
+    std::uint64_t origin_ = 0;
+    bool shows_ = false;
+    std::mutex showing_;
+    std::optional<progress_meter> meter_;
     std::atomic<std::uint64_t> remaining_;
     std::atomic<std::uint64_t> first_failure_{nothing};
     std::atomic<bool> abandoned_{false};
@@ -401,6 +437,11 @@ public:
           convert_(std::move(convert)), in_order_(in_order),
           chunksize_(static_cast<std::size_t>(options.chunksize.value_or(1))), retries_(options.retries),
           stop_(options.stop) {
+        if (options.progress) {
+            std::uint64_t total = 0;
+            if constexpr (std::ranges::sized_range<Items>) total = std::ranges::size(items_);
+            meter_.emplace(options.progress, options.label, total);
+        }
         crew_->open_stream();
         try {
             at_.emplace(std::ranges::begin(items_));
@@ -430,10 +471,13 @@ public:
         if (turn_.empty()) {
             close();
             if (auto const error = std::exchange(input_error_, nullptr)) return Outcome<R>(error);
+            if (meter_) meter_->finish(given_);
             return std::nullopt;
         }
         auto outcome = std::move(turn_.front());
         turn_.pop_front();
+        ++given_;
+        if (meter_) meter_->update(given_);
         return outcome;
     }
 
@@ -491,6 +535,8 @@ private:
                 }
                 shared->arrived.notify_all();
             });
+        work->begins_at(begun_);
+        begun_ += count;
         try {
             std::erase_if(calls_, [](auto const& one) { return one.expired(); });
             calls_.push_back(work);
@@ -555,6 +601,9 @@ private:
     std::optional<std::ranges::iterator_t<Items>> at_; // empty: nothing is left to read
     bool const in_order_;
     std::size_t const chunksize_;
+    std::uint64_t begun_ = 0; // items that were given to threads
+    std::uint64_t given_ = 0; // results that were taken
+    std::optional<progress_meter> meter_;
     int const retries_;
     std::stop_token const stop_;
     std::uint64_t submitted_ = 0;
