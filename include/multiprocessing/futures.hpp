@@ -235,12 +235,6 @@ private:
     detail::executor_threads threads_; // ends first: its threads use the pool
 };
 
-} // namespace multiprocessing::inline v0::futures
-
-#include <multiprocessing/detail/futures_impl.hpp>
-
-namespace multiprocessing::inline v0::futures {
-
 /// Whatever runs calls as the two do.
 template <class E>
 concept Executor = requires(E& executor, int (*function)(int)) {
@@ -248,7 +242,7 @@ concept Executor = requires(E& executor, int (*function)(int)) {
     executor.map(function, std::vector<int>());
     executor.shutdown(true, false);
 };
-static_assert(Executor<ThreadPoolExecutor>);
-static_assert(Executor<ProcessPoolExecutor>);
 
 } // namespace multiprocessing::inline v0::futures
+
+#include <multiprocessing/detail/futures_impl.hpp>

@@ -301,5 +301,8 @@ inline void ProcessPoolExecutor::end_workers(bool at_once) {
     pool_.terminate();
 }
 
+static_assert(Executor<ThreadPoolExecutor>);
+static_assert(Executor<ProcessPoolExecutor>);
+
 } // namespace futures
 } // namespace multiprocessing::inline v0
