@@ -3,6 +3,7 @@
 #include <multiprocessing/async_result.hpp>
 #include <multiprocessing/call_options.hpp>
 #include <multiprocessing/detail/thread_call.hpp>
+#include <multiprocessing/detail/thread_stream.hpp>
 #include <multiprocessing/platform/self.hpp>
 
 #include <concepts>
