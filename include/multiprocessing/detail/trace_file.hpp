@@ -147,8 +147,8 @@ inline std::string json_microseconds(std::chrono::nanoseconds time) {
 }
 
 template <std::integral Number>
-trace_argument::trace_argument(std::string_view name, Number number)
-    : json_(json_string(name) + ':' + std::to_string(number)) {}
+trace_argument::trace_argument(std::string_view name, Number whole_number)
+    : json_(json_string(name) + ':' + std::to_string(whole_number)) {}
 
 inline trace_argument::trace_argument(std::string_view name, std::string_view text)
     : json_(json_string(name) + ':' + json_string(text)) {}
