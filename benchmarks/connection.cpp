@@ -1,9 +1,10 @@
 // Messages over a Pipe between two processes, against pipe(2) with the same framing and against CPython's Pipe.
 //
-//     g++ -std=c++20 -O2 -I include benchmarks/connection.cpp -o connection -pthread && ./connection [rounds]
+//     g++ -std=c++20 -O2 -I include benchmarks/connection.cpp -o connection -pthread && ./connection [rounds [case [apart]]]
 //
-// Linux. Ours and the peer run in turns, in changing order; printed are the medians in nanoseconds per message, or per
-// round trip, and the median of the ratios of the pairs: above 1, the peer takes longer.
+// With a third argument the two processes of ours and of pipe(2) are on two processors; otherwise the scheduler puts them
+// where it likes. Linux. Ours and the peer run in turns, in changing order; printed are the medians in nanoseconds per
+// message, or per round trip, and the median of the ratios of the pairs: above 1, the peer takes longer.
 
 #include <multiprocessing/connection.hpp>
 
@@ -19,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -95,6 +97,18 @@ struct SystemPipe {
     std::vector<std::byte> buffer;
 };
 
+bool apart = false;
+
+/// This process, alone on a processor; -1: wherever the scheduler likes.
+void run_on(int processor) {
+    ::cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int i = 0; i < CPU_SETSIZE; ++i) {
+        if (processor < 0 || processor == i) CPU_SET(static_cast<unsigned>(i), &set);
+    }
+    ::sched_setaffinity(0, sizeof set, &set);
+}
+
 double now() { return static_cast<double>(std::chrono::steady_clock::now().time_since_epoch().count()); }
 
 /// This process sends, a child receives; with round trips it also sends back.
@@ -103,12 +117,14 @@ double measure(Case const& c) {
     Transport transport(c);
     pid_t const child = ::fork();
     if (child == 0) {
+        if (apart) run_on(1);
         for (long n = 0; n < c.messages; ++n) {
             transport.receive(false);
             if (c.round_trips || n + 1 == c.messages) transport.send(false);
         }
         ::_exit(0);
     }
+    if (apart) run_on(0);
     double const begin = now();
     for (long n = 0; n < c.messages; ++n) {
         transport.send(true);
@@ -116,6 +132,7 @@ double measure(Case const& c) {
     }
     double const taken = now() - begin;
     ::waitpid(child, nullptr, 0);
+    if (apart) run_on(-1);
     return taken / static_cast<double>(c.messages);
 }
 
@@ -183,6 +200,8 @@ void compare(Case const& c, char const* peer, int rounds, double (*theirs)(Case 
 
 int main(int argc, char** argv) {
     int const rounds = argc > 1 ? std::atoi(argv[1]) : 7;
+    std::string const wanted = argc > 2 ? argv[2] : ""; // part of the name
+    apart = argc > 3;
     std::printf("%-26s %-8s %10s %12s %8s\n", "", "peer", "ours ns", "peer ns", "ratio");
     for (Case const& c : {
              Case{"8 B objects", 8, true, false, 200'000},
@@ -192,6 +211,7 @@ int main(int argc, char** argv) {
              Case{"1 MB objects", 1 << 20, true, false, 500},
              Case{"1 MB bytes", 1 << 20, false, false, 500},
          }) {
+        if (std::string(c.name).find(wanted) == std::string::npos) continue;
         compare(c, "pipe(2)", rounds, measure<SystemPipe>);
         compare(c, "CPython", std::min(rounds, 5), python);
     }

@@ -4,6 +4,7 @@
 #include "support/board.hpp"
 #include "support/catch.hpp"
 #include "support/forked.hpp"
+#include "support/stepping.hpp"
 
 #include <algorithm>
 #include <array>
@@ -22,41 +23,17 @@
 #include <utility>
 #include <vector>
 
-// The sanitizers make processes slow to start and step through, and their code is not ours.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#    define SANITIZED 1
-#elif defined(__has_feature)
-#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#        define SANITIZED 1
-#    endif
-#endif
-#if defined(__linux__) && !defined(SANITIZED)
-#    define CAN_STEP 1
-#    include <csignal>
-
-#    include <sys/ptrace.h>
-#    include <sys/wait.h>
-#    include <unistd.h>
-#endif
-
 namespace mp = multiprocessing;
 using multiprocessing_test::Board;
 using multiprocessing_test::Forked;
+#if defined(CAN_STEP)
+using multiprocessing_test::kill_everywhere;
+#endif
+using multiprocessing_test::kills;
 using multiprocessing_test::patience;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// How many processes a test kills. By hand: MULTIPROCESSING_TEST_KILLS=10000.
-int kills(int usual) {
-    char const* const text = std::getenv("MULTIPROCESSING_TEST_KILLS");
-    if (text != nullptr) return std::atoi(text);
-#if defined(SANITIZED)
-    return std::min(usual, 12);
-#else
-    return usual;
-#endif
-}
 
 #if defined(CAN_STEP)
 
@@ -71,63 +48,6 @@ std::vector<int> check_use(mp::Queue<int> queue, int count) {
     }
     REQUIRE(queue.empty());
     return left;
-}
-
-/// Runs the action in a child and kills that after so many machine instructions. Returns whether it was still at it.
-bool kill_after(long instructions, std::function<void()> const& action) {
-    std::fflush(nullptr);
-    pid_t const child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        mp::detail::participant::self();
-        ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-        ::raise(SIGSTOP);
-        action();
-        ::raise(SIGSTOP);
-        ::_exit(0);
-    }
-    int status = 0;
-    bool at_it = true;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    REQUIRE((WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP)); // or tracing is forbidden here
-    for (long i = 0; at_it && i < instructions; ++i) {
-        REQUIRE(::ptrace(PTRACE_SINGLESTEP, child, nullptr, nullptr) == 0);
-        REQUIRE(::waitpid(child, &status, 0) == child);
-        at_it = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
-    }
-    ::kill(child, SIGKILL);
-    while (::waitpid(child, &status, 0) == child && !WIFSIGNALED(status)) {
-    }
-    return at_it;
-}
-
-/// Makes a queue and kills a process at many different instructions of the same action; `check` looks at what is left.
-template <class Make, class Action, class Check>
-void kill_everywhere(int usual, Make const& make, Action const& action, Check const& check) {
-    // The first run tells how long the action is.
-    long length = 0;
-    {
-        auto queue = make();
-        long reached = 1;
-        while (kill_after(reached, [&] { action(queue); })) {
-            reached *= 2;
-            queue = make();
-        }
-        long from = reached / 2;
-        while (reached - from > 32) {
-            queue = make();
-            long const middle = (from + reached) / 2;
-            (kill_after(middle, [&] { action(queue); }) ? from : reached) = middle;
-        }
-        length = reached;
-    }
-    long const count = std::min<long>(length, kills(usual));
-    for (long i = 0; i < count; ++i) {
-        auto queue = make();
-        CAPTURE(length, i, count);
-        kill_after(i * length / count, [&] { action(queue); });
-        check(queue);
-    }
 }
 
 #endif

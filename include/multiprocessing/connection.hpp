@@ -105,7 +105,8 @@ public:
     /// The handle of the system, for poll or select. It is readable when a message has begun to arrive. Throws OSError when
     /// closed.
     ///
-    /// Differs    the long messages of a Pipe go through shared memory until somebody asks for the handle of either end
+    /// Differs    the messages of a Pipe go through shared memory until somebody asks for the handle of either end; then
+    ///            they follow on the stream. What had been sent before can be received by recv() only.
     platform::native_handle fileno() const;
 
     /// Closes this end, for all copies in this process. Does nothing the second time.
@@ -158,11 +159,16 @@ public:
     platform::native_handle handle() const noexcept { return handle_; }
     /// Null for anything else.
     detail::message_queue* queue() const noexcept { return queue_; }
-    friend bool operator==(Waitable const&, Waitable const&) = default;
+    friend bool operator==(Waitable const& a, Waitable const& b) noexcept {
+        return a.handle_ == b.handle_ && a.queue_ == b.queue_;
+    }
 
 private:
+    friend struct detail::connection_access;
+
     platform::native_handle handle_ = platform::invalid_handle;
     detail::message_queue* queue_ = nullptr;
+    std::weak_ptr<detail::connection_state> end_; // of a Pipe
 };
 
 /// Waits until at least one of them is ready, and returns those that are, in the order of the list: connections and

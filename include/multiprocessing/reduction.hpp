@@ -53,7 +53,9 @@ private:
 // ---- implementation
 
 inline void send_handle(Connection& connection, platform::native_handle handle, std::int64_t destination_pid) {
-    auto const stream = detail::connection_access::state(connection).writable_stream();
+    auto& end = detail::connection_access::state(connection);
+    auto const stream = end.writable_stream();
+    end.use_stream_only();
     std::byte const count{1};
     std::error_code error;
     platform::send_handles(stream, {&count, 1}, {&handle, 1}, destination_pid, error);
@@ -61,7 +63,13 @@ inline void send_handle(Connection& connection, platform::native_handle handle, 
 }
 
 inline platform::native_handle recv_handle(Connection& connection) {
-    auto const stream = detail::connection_access::state(connection).readable_stream();
+    auto& end = detail::connection_access::state(connection);
+    auto const stream = end.readable_stream();
+    end.use_stream_only();
+    if (end.pipe() && !end.pipe().is_over() &&
+        end.pipe().await(stream, platform::never) == detail::pipe_end::arrival::message) {
+        throw RuntimeError("recv_handle: no handle was sent, but something else");
+    }
     std::byte count{};
     platform::native_handle handle = platform::invalid_handle;
     std::error_code error;

@@ -37,7 +37,7 @@ struct Stream {
 std::string receive(Stream& stream, std::size_t* largest_memory = nullptr) {
     std::vector<std::byte> message;
     try {
-        std::uint64_t const size = read_frame_header(stream).size;
+        std::uint64_t const size = read_frame_header(stream);
         read_frame(
             size,
             [&](std::size_t more) {

@@ -96,3 +96,32 @@ TEST_CASE("handles come with the first byte, and only if they are asked for") {
         platform::close(taken);
     }
 }
+
+TEST_CASE("looking at the next byte does not take it, and never waits") {
+    using kind = platform::stream_front::kind;
+    Channel channel;
+    std::error_code error;
+    CHECK(platform::peek_stream(channel.other, error).what == kind::nothing);
+    platform::write_byte_at_once(channel.mine, std::byte{7}, error);
+    REQUIRE_FALSE(error);
+    for (int i = 0; i < 2; ++i) {
+        auto const front = platform::peek_stream(channel.other, error);
+        CHECK(front.what == kind::byte);
+        CHECK(front.value == std::byte{7});
+    }
+    channel.close_mine();
+    CHECK(read_text(channel.other) == "\a");
+    CHECK(platform::peek_stream(channel.other, error).what == kind::end);
+    CHECK_FALSE(error);
+    platform::write_byte_at_once(channel.other, std::byte{7}, error);
+    CHECK(error == std::errc::broken_pipe);
+}
+
+TEST_CASE("a byte for a stream that is full is not waited for") {
+    if (!platform::streams_are_bells) return;
+    Channel channel;
+    std::error_code error;
+    for (int i = 0; i < 100'000 && !error; ++i) platform::write_byte_at_once(channel.mine, std::byte{7}, error);
+    CHECK_FALSE(error);
+    CHECK_FALSE(read_text(channel.other).empty());
+}

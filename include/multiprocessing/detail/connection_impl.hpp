@@ -44,6 +44,9 @@ struct connection_access {
         return connection;
     }
     static connection_state& state(Connection const& connection) { return connection.state(); }
+    static std::shared_ptr<connection_state> const& shared(Connection const& connection) { return connection.state_; }
+    /// Null if it is no end of a Pipe.
+    static std::shared_ptr<connection_state> end(Waitable const& waitable) { return waitable.end_.lock(); }
 };
 
 /// A connection travels as its handle; the receiver gets an end of its own.
@@ -55,11 +58,11 @@ struct codec<Connection> {
     static void save(output_archive& archive, Connection const& connection) {
         auto& end = connection_access::state(connection);
         auto const handle = end.stream();
-        bool const with_rings = end.rings() && between_relatives(archive.handles());
+        bool const with_rings = end.pipe() && between_relatives(archive.handles());
         if (!with_rings) end.use_stream_only();
         archive << end.readable() << end.writable() << with_rings
                 << archive.handles().attach(static_cast<std::intptr_t>(handle_number(handle)));
-        if (with_rings) archive << end.end() << end.rings();
+        if (with_rings) archive << end.pipe().is_second() << end.pipe().rings();
     }
     static void load(input_archive& archive, Connection& connection) {
         bool const readable = archive.make<bool>();
@@ -72,9 +75,9 @@ struct codec<Connection> {
             return;
         }
         if (!between_relatives(archive.handles())) throw_damaged_message();
-        bool const end = archive.make<bool>();
+        bool const is_second = archive.make<bool>();
         connection = connection_access::make(
-            std::move(stream), readable, writable, make_present<shared_object<pipe_rings>>(archive), end);
+            std::move(stream), readable, writable, make_present<shared_object<pipe_rings>>(archive), is_second);
     }
 
 private:
@@ -87,7 +90,7 @@ private:
 
 /// Buffers that one large message has blown up are not kept.
 inline void clear_message_buffer(byte_buffer& buffer) {
-    constexpr std::size_t worth_keeping = 1 << 20;
+    constexpr std::size_t worth_keeping = 4 << 20;
     if (buffer.size() > worth_keeping) {
         buffer = byte_buffer();
     } else {
@@ -112,7 +115,7 @@ template <class T>
 void Connection::send(T const& value) {
     auto& end = state();
     end.writable_stream();
-    detail::message_handles handles(static_cast<bool>(end.rings()));
+    detail::message_handles handles(static_cast<bool>(end.pipe()));
     detail::clear_message_buffer(end.outgoing);
     detail::save_object(end.outgoing, value, handles);
     end.write(end.outgoing.bytes(), handles.outgoing());
@@ -121,7 +124,7 @@ void Connection::send(T const& value) {
 template <class T>
 T Connection::recv() {
     auto& end = state();
-    detail::message_handles handles(static_cast<bool>(end.rings()));
+    detail::message_handles handles(static_cast<bool>(end.pipe()));
     std::uint64_t const size = end.read_size(platform::never, &handles);
     detail::clear_message_buffer(end.incoming);
     end.read_body(size, [&](std::size_t more) { return std::span(end.incoming.reserve(more), more); });
@@ -203,7 +206,7 @@ inline std::pair<Connection, Connection> Pipe(bool duplex) {
     detail::unique_handle first(ends.first), second(ends.second);
     detail::shared_object<detail::pipe_rings> rings;
     try {
-        rings = detail::shared_object<detail::pipe_rings>::make();
+        if (platform::streams_are_bells) rings = detail::shared_object<detail::pipe_rings>::make();
     } catch (std::bad_alloc const&) {
     } // the stream is enough
     return {
@@ -214,16 +217,23 @@ inline std::pair<Connection, Connection> Pipe(bool duplex) {
 // ---- wait
 
 inline Waitable::Waitable(Connection const& connection)
-    : handle_(detail::connection_access::state(connection).stream()) {}
+    : handle_(detail::connection_access::state(connection).stream()) {
+    if (detail::connection_access::state(connection).pipe()) end_ = detail::connection_access::shared(connection);
+}
 
 namespace detail {
 
 template <class T>
 std::vector<T> wait_for(std::span<T const> objects, Timeout timeout) {
     wait_set set;
-    for (Waitable const one : objects) {
+    std::vector<std::shared_ptr<connection_state>> ends; // kept meanwhile
+    for (T const& object : objects) {
+        Waitable const one(object);
         if (one.queue() != nullptr) {
             set.add(*one.queue());
+        } else if (auto end = connection_access::end(one)) {
+            set.add(one.handle(), &end->pipe());
+            ends.push_back(std::move(end));
         } else {
             set.add(one.handle());
         }

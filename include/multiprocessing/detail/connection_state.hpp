@@ -1,11 +1,11 @@
 #pragma once
 
 #include <multiprocessing/detail/archive.hpp>
-#include <multiprocessing/detail/body_ring.hpp>
 #include <multiprocessing/detail/child_message.hpp>
 #include <multiprocessing/detail/demangle.hpp>
 #include <multiprocessing/detail/digest.hpp>
 #include <multiprocessing/detail/framing.hpp>
+#include <multiprocessing/detail/pipe_end.hpp>
 #include <multiprocessing/detail/shared_object.hpp>
 #include <multiprocessing/detail/unique_handle.hpp>
 #include <multiprocessing/platform/handle_passing.hpp>
@@ -53,29 +53,32 @@ private:
 /// One end: a stream and what may be done with it. One thread may write while another reads.
 class connection_state {
 public:
-    /// `rings` and `end` for an end of a Pipe.
+    /// `rings` and `is_second` for an end of a Pipe.
     connection_state(
         unique_handle stream,
         bool readable,
         bool writable,
         shared_object<pipe_rings> rings = {},
-        bool end = false) noexcept
-        : readable_(readable), writable_(writable), end_(end), stream_(std::move(stream)), rings_(std::move(rings)) {}
+        bool is_second = false) noexcept
+        : readable_(readable), writable_(writable), stream_(std::move(stream)), pipe_(std::move(rings), is_second) {}
+    ~connection_state() { close(); }
+    connection_state(connection_state const&) = delete;
+    connection_state& operator=(connection_state const&) = delete;
 
     bool closed() const noexcept { return !stream_; }
     bool readable() const noexcept { return readable_; }
     bool writable() const noexcept { return writable_; }
-    void close() noexcept { stream_.reset(); }
+    void close() noexcept;
 
     /// Throw OSError if it is closed, or goes the other way only.
     platform::native_handle stream() const;
     platform::native_handle readable_stream() const;
     platform::native_handle writable_stream() const;
 
-    /// For who passes the stream on to somebody who knows nothing of rings.
+    /// For who uses the stream himself, or passes it on to somebody who knows nothing of rings.
     void use_stream_only() noexcept;
-    shared_object<pipe_rings> const& rings() const noexcept { return rings_; }
-    bool end() const noexcept { return end_; }
+    /// What the ends of a Pipe have beside the stream; false for other connections.
+    pipe_end const& pipe() const noexcept { return pipe_; }
 
     /// Sends one message.
     void write(byte_view message, std::span<platform::native_handle const> handles = {});
@@ -101,15 +104,14 @@ public:
 private:
     std::size_t read_some(std::span<std::byte> place, platform::deadline until);
     std::size_t read_first(std::span<std::byte> place, platform::deadline until, message_handles* handles);
-    body_ring& outbound() const noexcept { return rings_->ring[end_ ? 1 : 0]; }
-    body_ring& inbound() const noexcept { return rings_->ring[end_ ? 0 : 1]; }
+    bool begin_from_ring(platform::deadline until, message_handles* handles);
+    template <class Read>
+    void read_body_with(Read const& read);
 
     bool readable_;
     bool writable_;
-    bool end_; // which of the two of a Pipe this is
     unique_handle stream_;
-    shared_object<pipe_rings> rings_;
-    body_ring::reader body_; // of the message that is being received, if it does not come over the stream
+    pipe_end pipe_;
 };
 
 /// The type in whose place another one is sent: views become what owns the same, since that is what arrives.
@@ -192,31 +194,28 @@ inline platform::native_handle connection_state::writable_stream() const {
     return handle;
 }
 
+inline void connection_state::close() noexcept {
+    if (closed()) return;
+    stream_.reset();
+    if (pipe_) pipe_.note_closing();
+}
+
 inline void connection_state::use_stream_only() noexcept {
-    if (!rings_) return;
-    for (auto& ring : rings_->ring) ring.switch_off();
+    if (pipe_ && !closed()) pipe_.use_stream_only(stream_.get());
 }
 
 inline void connection_state::write(byte_view message, std::span<platform::native_handle const> handles) {
     auto const handle = writable_stream();
     std::error_code error;
-    if (rings_ && message.size() >= body_ring::worth_it && outbound().begin_writing()) {
-        frame_header const header(message.size(), outbound().position());
-        platform::write_stream(handle, header.bytes(), {}, handles, error);
-        if (error) {
-            outbound().cancel();
-        } else if (!outbound().write(message, handle)) {
-            error = std::make_error_code(std::errc::broken_pipe);
-        }
-    } else {
+    if (!pipe_ || !pipe_.send(message, handles, handle, error)) {
         platform::write_stream(handle, frame_header(message.size()).bytes(), message, handles, error);
     }
     if (error) throw OSError(error, "sending a message");
 }
 
 inline std::size_t connection_state::read_some(std::span<std::byte> place, platform::deadline until) {
-    if (body_) return body_.read(place);
     auto const handle = readable_stream();
+    if (pipe_.is_receiving()) return pipe_.read(place, handle, until);
     if (until != platform::never && !poll(until)) throw TimeoutError("the other end did not answer in time");
     std::error_code error;
     auto const part = platform::read_stream(handle, place, {}, error);
@@ -235,24 +234,45 @@ connection_state::read_first(std::span<std::byte> place, platform::deadline unti
     for (std::size_t i = 0; i < part.handles; ++i) handles->arrived.emplace_back(raw[i]);
     if (handles != nullptr && part.handles_lost) handles->lost = true;
     if (error) throw OSError(error, "receiving a message");
-    return part.bytes;
+    if (!pipe_ || part.bytes == 0) return part.bytes;
+    // The bell of another sender may have come late, when the ring had been switched off already.
+    auto const message =
+        std::find_if_not(place.begin(), place.begin() + static_cast<std::ptrdiff_t>(part.bytes), pipe_end::is_signal);
+    std::move(message, place.end(), place.begin());
+    auto const left = part.bytes - static_cast<std::size_t>(message - place.begin());
+    return left != 0 ? left : read_first(place, until, handles);
+}
+
+/// False: the next message comes over the stream.
+inline bool connection_state::begin_from_ring(platform::deadline until, message_handles* handles) {
+    auto const handle = readable_stream();
+    bool lost = false;
+    while (!pipe_.is_over()) {
+        if (pipe_.begin(handle, until, handles == nullptr ? nullptr : &handles->arrived, lost)) {
+            if (lost) handles->lost = true;
+            return true;
+        }
+        auto const next = pipe_.await(handle, until);
+        if (next == pipe_end::arrival::stream) break;
+        if (next == pipe_end::arrival::nothing) throw TimeoutError("the other end did not answer in time");
+    }
+    return false;
 }
 
 inline std::uint64_t connection_state::read_size(platform::deadline until, message_handles* handles) {
-    body_.finish(); // of a message that was given up
+    if (pipe_) {
+        pipe_.finish(readable_stream()); // of a message that was given up
+        if (begin_from_ring(until, handles)) return pipe_.size();
+    }
     bool begun = false;
     try {
-        auto const start = read_frame_header(
-            [&](std::span<std::byte> place) {
-                if (begun) return read_some(place, until);
-                begun = true;
-                return read_first(place, until, handles); // handles come with the first byte
-            },
-            static_cast<bool>(rings_));
-        if (start.is_elsewhere) body_ = body_ring::reader(inbound(), start.position, start.size);
-        return start.size;
+        return read_frame_header([&](std::span<std::byte> place) {
+            if (begun) return read_some(place, until);
+            begun = true;
+            return read_first(place, until, handles); // handles come with the first byte
+        });
     } catch (EOFError const&) {
-        if (rings_) inbound().release(); // nobody will write there any more
+        if (pipe_) pipe_.release_memory(stream_.get());
         throw;
     } catch (OSError const& error) {
         if (error.code() == std::errc::message_size) refuse_reading();
@@ -260,24 +280,36 @@ inline std::uint64_t connection_state::read_size(platform::deadline until, messa
     }
 }
 
+template <class Read>
+void connection_state::read_body_with(Read const& read) {
+    try {
+        read();
+    } catch (...) {
+        if (pipe_) pipe_.finish(stream_.get());
+        throw;
+    }
+    if (pipe_) pipe_.finish(stream_.get());
+}
+
 inline void connection_state::read_body(std::span<std::byte> place, platform::deadline until) {
-    read_frame_bytes(place, [&](std::span<std::byte> part) { return read_some(part, until); });
-    body_.finish();
+    read_body_with([&] { read_frame_bytes(place, [&](std::span<std::byte> part) { return read_some(part, until); }); });
 }
 
 template <class Grow>
 void connection_state::read_body(std::uint64_t size, Grow grow, platform::deadline until) {
-    read_frame(size, std::move(grow), [&](std::span<std::byte> part) { return read_some(part, until); });
-    body_.finish();
+    read_body_with(
+        [&] { read_frame(size, std::move(grow), [&](std::span<std::byte> part) { return read_some(part, until); }); });
 }
 
 inline void connection_state::refuse_reading() noexcept {
+    if (pipe_ && !closed()) pipe_.finish(stream_.get());
     readable_ = false;
     if (!writable_) close();
 }
 
 inline bool connection_state::poll(platform::deadline until) const {
     auto const handle = readable_stream();
+    if (pipe_ && !pipe_.is_over()) return pipe_.await(handle, until) != pipe_end::arrival::nothing;
     bool ready = false;
     std::error_code error;
     platform::poll({&handle, 1}, {&ready, 1}, until, error);

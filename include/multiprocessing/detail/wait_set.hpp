@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multiprocessing/detail/message_queue.hpp>
+#include <multiprocessing/detail/pipe_end.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/platform/clock.hpp>
 #include <multiprocessing/platform/handle.hpp>
@@ -16,10 +17,12 @@
 
 namespace multiprocessing::inline v0::detail {
 
-/// Several things of which one waits for any: the system knows about handles, the shared memory about queues.
+/// Several things of which one waits for any: the system knows about handles, the shared memory about queues, and both
+/// together about the ends of pipes.
 class wait_set {
 public:
-    void add(platform::native_handle handle);
+    /// For an end of a Pipe with what it has beside the handle, which has to outlive this.
+    void add(platform::native_handle handle, pipe_end const* pipe = nullptr);
     void add(message_queue& queue);
 
     /// Returns at the deadline, or when at least one of them is ready. Throws ValueError if there is something twice, OSError.
@@ -37,13 +40,21 @@ private:
         std::size_t number; // among its kind
     };
 
+    struct watched_pipe {
+        std::size_t number; // of its handle
+        pipe_end const* pipe;
+        bool rang;
+    };
+
     bool look_at_queues() noexcept;
+    bool look_at_pipes(bool only_those_that_rang);
     bool poll_handles(platform::deadline until);
     void wait_for_queues(platform::deadline until);
     void wait_for_both(platform::deadline until);
 
     std::vector<place> places_;
     std::vector<platform::native_handle> handles_;
+    std::vector<watched_pipe> pipes_;
     std::vector<message_queue*> queues_;
     std::unique_ptr<bool[]> ready_handles_;
     std::unique_ptr<bool[]> ready_queues_;
@@ -51,8 +62,9 @@ private:
 
 // ---- implementation
 
-inline void wait_set::add(platform::native_handle handle) {
+inline void wait_set::add(platform::native_handle handle, pipe_end const* pipe) {
     if (handle == platform::invalid_handle) throw ValueError("wait: an invalid handle");
+    if (pipe != nullptr) pipes_.push_back({handles_.size(), pipe, false});
     places_.push_back({false, handles_.size()});
     handles_.push_back(handle);
 }
@@ -93,11 +105,41 @@ inline bool wait_set::look_at_queues() noexcept {
     return any;
 }
 
+/// Whether one of them can receive something. Those that cannot have asked for the bell.
+inline bool wait_set::look_at_pipes(bool only_those_that_rang) {
+    bool any = false, comes_soon = false;
+    for (auto& [number, pipe, rang] : pipes_) {
+        if (!pipe->is_over() && (rang || !only_those_that_rang)) {
+            auto const seen = pipe->look(handles_[number], rang, platform::deadline::min());
+            ready_handles_[number] = seen == pipe_end::arrival::message || seen == pipe_end::arrival::stream;
+            comes_soon = comes_soon || seen == pipe_end::arrival::soon;
+            rang = false;
+        }
+        any = any || ready_handles_[number];
+    }
+    if (comes_soon && !any) pipe_end::nap();
+    return any;
+}
+
 inline bool wait_set::poll_handles(platform::deadline until) {
-    std::error_code error;
-    auto const count = platform::poll(handles_, {ready_handles_.get(), handles_.size()}, until, error);
-    if (error) throw OSError(error, "wait");
-    return count != 0;
+    auto const readable = std::make_unique<bool[]>(handles_.size());
+    for (;;) {
+        bool const has_message = look_at_pipes(false);
+        auto const wake_at = has_message ? platform::deadline::min() : pipes_.empty() ? until : soon(until);
+        std::error_code error;
+        platform::poll(handles_, {readable.get(), handles_.size()}, wake_at, error);
+        if (error) throw OSError(error, "wait");
+        // The handle of a pipe may be readable without a message.
+        for (auto& [number, pipe, rang] : pipes_) {
+            if (pipe->is_over()) continue;
+            rang = readable[number] && !ready_handles_[number];
+            readable[number] = ready_handles_[number];
+        }
+        std::copy_n(readable.get(), handles_.size(), ready_handles_.get());
+        look_at_pipes(true);
+        bool const any = std::any_of(ready_handles_.get(), ready_handles_.get() + handles_.size(), std::identity());
+        if (any || is_past(until)) return any;
+    }
 }
 
 inline void wait_set::wait_for_queues(platform::deadline until) {

@@ -33,6 +33,27 @@ struct stream_part {
     bool handles_lost = false; ///< more came than this process may have open, or than there was room for; none are left
 };
 
+/// Whether processes can tell each other over a channel that something has happened in the memory they share: with the
+/// functions below, which never wait there.
+#if defined(MULTIPROCESSING_WINDOWS)
+inline constexpr bool streams_are_bells = false;
+#else
+inline constexpr bool streams_are_bells = true;
+#endif
+
+/// Writes one byte, unless the stream is full. broken_pipe when nobody can read it any more.
+inline void write_byte_at_once(native_handle stream, std::byte value, std::error_code& error) noexcept;
+
+/// What is at the front of a stream.
+struct stream_front {
+    enum class kind { nothing, byte, end };
+    kind what = kind::nothing;
+    std::byte value{};
+};
+
+/// Looks at the next byte without waiting; it stays there.
+inline stream_front peek_stream(native_handle stream, std::error_code& error) noexcept;
+
 /// Reads what is there, at least one byte, at most bytes.size().
 inline stream_part read_stream(
     native_handle stream,

@@ -177,6 +177,40 @@ platform::stream_part platform::read_stream(
     return result;
 }
 
+void platform::write_byte_at_once(native_handle stream, std::byte value, std::error_code& error) noexcept {
+#if defined(MSG_NOSIGNAL)
+    constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+#else
+    constexpr int flags = MSG_DONTWAIT;
+#endif
+    error.clear();
+    while (::send(stream, &value, 1, flags) < 0) {
+        if (errno == EINTR) continue;
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return;
+        error = errno == ECONNRESET ? std::make_error_code(std::errc::broken_pipe) : last_error();
+        return;
+    }
+}
+
+platform::stream_front platform::peek_stream(native_handle stream, std::error_code& error) noexcept {
+    using kind = stream_front::kind;
+    stream_front front;
+    error.clear();
+    for (;;) {
+        ssize_t const count = ::recv(stream, &front.value, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (count > 0) front.what = kind::byte;
+        if (count == 0) front.what = kind::end;
+        if (count >= 0) return front;
+        if (errno == EINTR) continue;
+        if (errno == ECONNRESET) { // the other end closed with bytes of ours unread
+            front.what = kind::end;
+        } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
+            error = last_error();
+        }
+        return front;
+    }
+}
+
 bool platform::stream_has_ended(native_handle stream) noexcept {
     ::pollfd entry{stream, 0, 0}; // only what is always reported
     return ::poll(&entry, 1, 0) > 0;

@@ -37,6 +37,23 @@ platform::stream_part platform::read_stream(
     return result;
 }
 
+void platform::write_byte_at_once(native_handle stream, std::byte value, std::error_code& error) noexcept {
+    write_all(stream, {&value, 1}, error); // a pipe that is full makes it wait: nobody uses it as a bell
+}
+
+platform::stream_front platform::peek_stream(native_handle stream, std::error_code& error) noexcept {
+    stream_front front;
+    error.clear();
+    DWORD count = 0;
+    if (!::PeekNamedPipe(stream, &front.value, 1, &count, nullptr, nullptr)) {
+        front.what = stream_front::kind::end;
+        if (!windows::is_end_of_stream(::GetLastError())) error = last_error();
+    } else if (count > 0) {
+        front.what = stream_front::kind::byte;
+    }
+    return front;
+}
+
 bool platform::stream_has_ended(native_handle stream) noexcept {
     DWORD available = 0;
     return !::PeekNamedPipe(stream, nullptr, 0, nullptr, &available, nullptr);
