@@ -121,6 +121,18 @@ TEST_CASE("handles find their messages, and those without one are closed") {
     CHECK(received.size() == 2);
 }
 
+TEST_CASE("a message that follows handles has a bell of its own") {
+    Fixture f;
+    std::array<platform::native_handle, 1> const handle{f.channel.mine};
+    f.send("one", handle);
+    f.send("two", handle);
+    f.send("three");
+    CHECK(f.receive() == "one");
+    CHECK(f.receive() == "two"); // takes the bell away that lay before its handles
+    CHECK(f.bells() == 1);
+    CHECK(f.receive() == "three");
+}
+
 TEST_CASE("the stream is all there is, once the ring is switched off and empty") {
     Fixture f;
     f.send("before");
