@@ -37,6 +37,8 @@ public:
     }
 
     std::size_t left() const noexcept { return taken_.size() - taken_count_; }
+    /// Nanoseconds per item when all are taken; 0: unknown. `pace` may still be written by others then.
+    std::uint64_t final_pace() const noexcept { return final_pace_; }
     /// Marks an item as taken, the next one or any; empty: there is none that has an outcome. With the crew's mutex.
     std::optional<std::size_t> take(bool in_order) noexcept;
     /// Why an item failed; null: it has a result. With the crew's mutex.
@@ -50,6 +52,7 @@ private:
     arena_block marks_;
     std::vector<bool> taken_;
     std::size_t taken_count_ = 0;
+    std::uint64_t final_pace_ = 0;
     std::size_t next_ = 0; // where the search for one that is there begins
 };
 
@@ -148,7 +151,9 @@ std::optional<std::size_t> stream_portion<R>::take(bool in_order) noexcept {
         if (there) {
             taken_[i] = true;
             next_ = i + 1;
-            if (++taken_count_ == taken_.size() && !batches.empty()) pace = batches.front().work->pace;
+            if (++taken_count_ == taken_.size()) {
+                final_pace_ = batches.empty() ? pace : batches.front().work->pace.load(std::memory_order_relaxed);
+            }
             return i;
         }
         if (in_order) break;
@@ -225,7 +230,7 @@ pool_stream<R, Kept, Source, Work>::next(platform::deadline until) {
     ++given_;
     if (meter_) meter_->update(given_);
     while (!portions_.empty() && portions_.front()->left() == 0) {
-        if (auto const pace = portions_.front()->pace) {
+        if (auto const pace = portions_.front()->final_pace()) {
             window_ = std::clamp(worth_reading_ahead * workers_->size() / pace, smallest_window(), most_read_ahead());
         }
         portions_.pop_front();
