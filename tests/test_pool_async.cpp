@@ -257,6 +257,30 @@ TEST_CASE("lambdas with captures run later, in workers that have what they refer
     CHECK(forgotten.get() == names);
 }
 
+TEST_CASE("a result is its maker's") {
+    if (mp::get_start_method() != mp::StartMethod::fork) return; // nobody else could have it
+    mp::Pool pool(1);
+    auto const board = Board::make();
+    auto result = pool.apply_async(wait_for_start, board, 3);
+    mp::Process child([&] {
+        try {
+            result.get();
+        } catch (mp::AssertionError const&) {
+            board.add(1, 2);
+        }
+        try {
+            result.cancel();
+        } catch (mp::AssertionError const&) {
+            board.add(1, 2);
+        }
+    });
+    child.start();
+    child.join();
+    CHECK(board.get(2) == 2);
+    board.set(1);
+    CHECK(result.get() == 3);
+}
+
 TEST_CASE("many threads use one pool") {
     mp::Pool pool(2);
     std::atomic<int> right = 0;

@@ -72,8 +72,7 @@ std::vector<long> all_of(Results results) {
 }
 
 template <class Pool>
-using options_of =
-    std::conditional_t<std::is_same_v<Pool, mp::ThreadPool>, mp::ThreadPoolOptions, mp::PoolOptions>;
+using options_of = std::conditional_t<std::is_same_v<Pool, mp::ThreadPool>, mp::ThreadPoolOptions, mp::PoolOptions>;
 
 } // namespace
 
@@ -131,13 +130,17 @@ TEMPLATE_TEST_CASE("pools: results that come later", "", mp::Pool, mp::ThreadPoo
 TEMPLATE_TEST_CASE("pools: callbacks", "", mp::Pool, mp::ThreadPool) {
     std::vector<std::string> seen;
     TestType pool(1);
-    pool.map_async(square, up_to(3), {}, {.callback = [&](std::vector<long> const& all) {
-            seen.push_back(std::to_string(all.size()));
-        }})
+    pool.map_async(
+            square,
+            up_to(3),
+            {},
+            {.callback = [&](std::vector<long> const& all) { seen.push_back(std::to_string(all.size())); }})
         .wait();
-    pool.apply_async(odd_only, std::tuple(2L), {}, {.error_callback = [&](std::exception_ptr const&) {
-            seen.push_back("error");
-        }})
+    pool.apply_async(
+            odd_only,
+            std::tuple(2L),
+            {},
+            {.error_callback = [&](std::exception_ptr const&) { seen.push_back("error"); }})
         .wait();
     pool.map_async(square, up_to(0), {}, {.callback = [&](auto const&) { seen.push_back("never"); }}).wait();
     CHECK(seen == std::vector<std::string>{"3", "error"});

@@ -138,6 +138,7 @@ private:
 
     void let_workers_leave() noexcept;
     void run_attendant(std::shared_ptr<crew> self);
+    bool attend_once();
     void dismiss_attendant() noexcept;
 
     crew_options options_;

@@ -150,10 +150,12 @@ bool crew::wait(crew_call& call, platform::deadline until, Condition&& condition
 
 inline bool crew::wait(crew_call& call, platform::deadline until) {
     if (call.is_ready()) return true;
+    require_owner();
     return wait(call, until, [&] { return call.is_ready(); });
 }
 
 inline bool crew::cancel(crew_call& call, std::exception_ptr outcome, bool end_workers) {
+    require_owner();
     session const guard(*this);
     if (advance(call)) return false;
     end(call, std::move(outcome), end_workers);

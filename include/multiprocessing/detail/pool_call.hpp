@@ -100,7 +100,9 @@ public:
 private:
     struct canceller {
         pool_call& call;
-        void operator()() const { call.cancel(); }
+        void operator()() const {
+            if (call.workers_->is_owned()) call.cancel();
+        }
     };
 
     bool is_empty() const noexcept { return count_ == 0; }
