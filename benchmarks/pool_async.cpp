@@ -7,9 +7,11 @@
 
 #include "harness.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <stop_token>
 #include <thread>
@@ -89,6 +91,40 @@ void executor(bench::python& peer) {
             });
         },
         [&] { return peer("executor map"); });
+}
+
+// ---- what watching costs
+
+int busy(int x) {
+    auto const end = std::chrono::steady_clock::now() + 100us;
+    while (std::chrono::steady_clock::now() < end) {
+    }
+    return x;
+}
+
+/// Items of 100 us, and items that take next to no time, in a pool that is watched, and in one that is not.
+void watching() {
+    auto const file = (std::filesystem::temp_directory_path() / "benchmark.trace.json").string();
+    {
+        mp::Pool plain(workers);
+        mp::Pool watched({.processes = workers, .insights = true, .trace = file});
+        std::vector<int> const items(1000);
+        std::vector<long> const tiny(1'000'000, 3);
+        mp::MapOptions const showing{.progress = [](mp::ProgressState const& state) { bench::keep(state.done); }};
+        bench::compare(
+            "1000 items of 100 us, traced, with progress: without",
+            [&] { return bench::seconds([&] { bench::keep(watched.map(busy, items, showing)); }); },
+            [&] { return bench::seconds([&] { bench::keep(plain.map(busy, items)); }); });
+        bench::compare(
+            "10^6 squares, with progress: without",
+            [&] { return bench::seconds([&] { bench::keep(plain.map(square, tiny, showing)); }); },
+            [&] { return bench::seconds([&] { bench::keep(plain.map(square, tiny)); }); });
+        bench::compare(
+            "10^6 squares, each with a timeout: without",
+            [&] { return bench::seconds([&] { bench::keep(plain.map(square, tiny, {.timeout = 60s})); }); },
+            [&] { return bench::seconds([&] { bench::keep(plain.map(square, tiny)); }); });
+    }
+    std::filesystem::remove(file);
 }
 
 // ---- memory
@@ -181,5 +217,6 @@ int main() {
     round_trips(pool, peer);
     streams(pool, peer);
     executor(peer);
+    watching();
     deaths(50ms);
 }
