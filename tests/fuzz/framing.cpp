@@ -1,4 +1,4 @@
-// Messages on a stream. The first byte says how many bytes come at once, its highest bit whether bodies may be elsewhere.
+// Messages on a stream. The first byte says how many bytes come at once.
 
 #include <multiprocessing/detail/framing.hpp>
 
@@ -12,9 +12,7 @@ using namespace multiprocessing::detail;
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
     Input input(data, size);
-    auto const first = input.number();
-    std::size_t const at_once = 1 + (first & 127);
-    bool const elsewhere = (first & 128) != 0;
+    std::size_t const at_once = 1 + (input.number() & 127);
     auto const read = [&](std::span<std::byte> place) {
         demand(!place.empty(), "there is room");
         auto const bytes = input.take(std::min(at_once, place.size()));
@@ -23,16 +21,10 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     };
     try {
         for (;;) {
-            auto const start = read_frame_header(read, elsewhere);
-            demand(elsewhere || !start.is_elsewhere, "where it may be");
-            if (start.is_elsewhere) {
-                frame_header const again(start.size, start.position);
-                demand(again.bytes().size() == 20, "the size of a header");
-                continue;
-            }
+            auto const announced = read_frame_header(read);
             std::vector<std::byte> message;
             read_frame(
-                start.size,
+                announced,
                 [&](std::size_t more) {
                     auto const before = message.size();
                     message.resize(before + more);
@@ -40,7 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
                     return std::span(message).subspan(before);
                 },
                 read);
-            demand(message.size() == start.size, "the whole message");
+            demand(message.size() == announced, "the whole message");
         }
     } catch (EOFError const&) {
         demand(input.empty(), "the end");
