@@ -131,7 +131,8 @@ private:
 ///
 /// Python: `multiprocessing.pool.IMapIterator`. An item that failed throws when its turn comes; the ones after it can
 /// still be had with next(), or by going on after the exception. Move-only. Its end, before the last result was taken,
-/// cancels what is queued. Differs: next(timeout) with any chunksize.
+/// cancels what is queued. If the pool breaks or is terminated, the next result throws why, and is the last. Differs:
+/// next(timeout) with any chunksize.
 ///
 /// Safe from  one thread at a time.
 template <class R>

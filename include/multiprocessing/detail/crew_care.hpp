@@ -66,6 +66,7 @@ inline void crew::look_at_worker(std::size_t i) {
         leaving_.push_back(std::move(workers_[i]));
     } else if (auto const status = workers_[i]->exitcode()) {
         auto const pid = workers_[i]->pid().value_or(0);
+        if (phase == worker_slot::ready) stillborn_ = 0;
         record_end(i, pid);
         workers_[i].reset();
         if (phase == worker_slot::starting && is_hopeless(*status) && !broken_ && order() != crew_board::leave) {
