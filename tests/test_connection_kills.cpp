@@ -92,7 +92,7 @@ TEST_CASE("a process that is killed at any instruction of a send costs at most i
     std::size_t const size = GENERATE(10U, 3'000U); // longer ones: below
     auto const message = pattern(size, 2);
     kill_everywhere(
-        size == 10 ? 40 : 12,
+        size == 10 ? 24 : 8,
         [] {
             Ends ends = mp::Pipe();
             ends.first.send_bytes("1");
@@ -114,7 +114,7 @@ TEST_CASE("a process that is killed at any instruction of a send costs at most i
 TEST_CASE("a process that is killed at any instruction of a receive costs at most the message it was taking") {
     std::size_t const size = GENERATE(10U, 3'000U); // longer ones: below
     kill_everywhere(
-        size == 10 ? 40 : 12,
+        size == 10 ? 24 : 8,
         [size] {
             Ends ends = mp::Pipe();
             ends.first.send_bytes(pattern(size, 1));
@@ -135,7 +135,7 @@ TEST_CASE("a process that is killed at any instruction of a receive costs at mos
 TEST_CASE("a process that is killed at any instruction of a look takes nothing with it") {
     int const what = GENERATE(0, 1, 2, 3);
     kill_everywhere(
-        20,
+        12,
         [] {
             Ends ends = mp::Pipe();
             ends.first.send_bytes("0");
@@ -198,7 +198,7 @@ struct Carried {
 TEST_CASE("a process that is killed while it sends or receives a connection does not mix up handles") {
     bool const sends = GENERATE(true, false);
     kill_everywhere(
-        30,
+        16,
         [sends] {
             Carried carried;
             if (!sends) {
