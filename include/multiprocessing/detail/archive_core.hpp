@@ -54,6 +54,10 @@ public:
     void delivery_mode(delivery mode) noexcept { delivery_ = mode; }
     delivery delivery_mode() const noexcept { return delivery_; }
 
+    /// An object that has to live as long as the message is loaded, of one that is loaded often.
+    void keep_alive(std::shared_ptr<void> object) { kept_alive_.push_back(std::move(object)); }
+    std::vector<std::shared_ptr<void>>& kept_alive() noexcept { return kept_alive_; }
+
     // ---- asked for by functions written for Boost.Serialization
 
     unsigned int get_flags() const noexcept { return 0; }
@@ -102,6 +106,7 @@ private:
     };
 
     delivery delivery_ = delivery::once;
+    std::vector<std::shared_ptr<void>> kept_alive_;
     handle_carrier* carrier_ = nullptr;
     std::unique_ptr<helper> helpers_;
 };

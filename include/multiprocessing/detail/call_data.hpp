@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <ranges>
 #include <tuple>
@@ -38,7 +39,8 @@ Kept keep_item(Element&& element) {
 
 /// The items of a call in shared memory.
 struct placed_items {
-    arena_block block; ///< nothing, if they are somebody else's
+    arena_block block;                             ///< nothing, if they are somebody else's
+    std::vector<std::shared_ptr<void>> kept_alive; ///< what they refer to
     arena_offset position = 0;
     std::uint64_t count = 0;
     std::uint64_t extra = 0;
@@ -123,6 +125,9 @@ private:
                 archive << keep_item<Kept>(std::forward<decltype(item)>(item));
             }
             positions.push_back(bytes.size());
+            auto& referred = archive.kept_alive();
+            kept_alive.insert(
+                kept_alive.end(), std::move_iterator(referred.begin()), std::move_iterator(referred.end()));
         }
         count = positions.size() - 1;
         std::uint64_t const table = positions.size() * sizeof(std::uint64_t);

@@ -26,6 +26,7 @@ namespace multiprocessing::inline v0::detail {
 struct placed_callable {
     arena_block block;
     std::uint64_t size = 0;
+    std::vector<std::shared_ptr<void>> kept_alive; ///< what it refers to
     std::shared_ptr<void> inherited;
 
     void describe(batch& work) const noexcept {
@@ -150,6 +151,7 @@ workplace place(std::shared_ptr<crew> const& workers, F&& function, std::uint64_
             output_archive archive(state);
             archive.delivery_mode(delivery::many);
             save_callable(archive, function);
+            callable->kept_alive = std::move(archive.kept_alive());
         }
         callable->size = state.size();
         if (state.size() != 0) {
@@ -219,7 +221,7 @@ Outcome<typename pool_call<R, shape>::value>& pool_call<R, shape>::outcome() {
         outcome_.emplace(std::current_exception());
     }
     if (!ended) { // else workers may still be at it
-        items_.block = {};
+        items_ = {};
         output_.clear();
         callable_.reset();
     }

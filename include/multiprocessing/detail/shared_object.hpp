@@ -228,7 +228,7 @@ void shared_object<T>::destroy(arena_offset position) noexcept {
 }
 
 /// As a message the handle is the position of the object and the identity of the arena. A message that is loaded once
-/// carries a counted reference; who sends one that is loaded often keeps the object alive meanwhile.
+/// carries a counted reference; one that is loaded often says what its sender has to keep alive meanwhile.
 template <class T>
 struct codec<shared_object<T>> {
     static constexpr bool saves = true;
@@ -241,6 +241,8 @@ struct codec<shared_object<T>> {
         archive << arena::instance().identity();
         if (archive.delivery_mode() == delivery::once) {
             known_objects::header(position).processes.fetch_add(1, std::memory_order_relaxed);
+        } else {
+            archive.keep_alive(handle.owner_);
         }
     }
     static void load(input_archive& archive, shared_object<T>& handle) {
