@@ -1,4 +1,5 @@
 // runs per start method
+// not on windows
 #include <multiprocessing/connection.hpp>
 #include <multiprocessing/process.hpp>
 
