@@ -1,5 +1,6 @@
 // runs per start method
 // not on windows
+// where pipes have no ring, and only one process at a time may use an end.
 #include <multiprocessing/connection.hpp>
 #include <multiprocessing/process.hpp>
 

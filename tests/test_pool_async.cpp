@@ -4,12 +4,12 @@
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 #include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
-#include <numeric>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -20,6 +20,7 @@
 
 namespace mp = multiprocessing;
 using multiprocessing_test::Board;
+using multiprocessing_test::up_to;
 using namespace std::chrono_literals;
 
 namespace {
@@ -35,12 +36,6 @@ int wait_for_start(Board board, int x) {
     board.add(1, 1);
     board.await_stop(0);
     return x;
-}
-
-std::vector<int> up_to(int n) {
-    std::vector<int> all(static_cast<std::size_t>(n));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
 }
 
 } // namespace

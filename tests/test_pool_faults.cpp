@@ -6,12 +6,12 @@
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
-#include <numeric>
 #include <optional>
 #include <random>
 #include <string>
@@ -23,6 +23,7 @@
 
 namespace mp = multiprocessing;
 using multiprocessing_test::Board;
+using multiprocessing_test::up_to;
 
 namespace {
 
@@ -47,12 +48,6 @@ int end_at_five(End how, int x) {
     }
     ::pause();
     return x;
-}
-
-std::vector<int> up_to(int n) {
-    std::vector<int> all(static_cast<std::size_t>(n));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
 }
 
 /// Counts how often each item begins and ends.

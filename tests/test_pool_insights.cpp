@@ -6,6 +6,7 @@
 
 #include "support/catch.hpp"
 #include "support/json.hpp"
+#include "support/numbers.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -16,7 +17,6 @@
 #include <fstream>
 #include <iterator>
 #include <mutex>
-#include <numeric>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 namespace mp = multiprocessing;
+using multiprocessing_test::up_to;
 using namespace std::chrono_literals;
 
 namespace {
@@ -51,12 +52,6 @@ std::int64_t take_memory(int x) {
 }
 char const* variable(int) { return std::getenv("OMP_NUM_THREADS"); }
 std::string threads(int x) { return variable(x); }
-
-std::vector<int> up_to(int n) {
-    std::vector<int> all(static_cast<std::size_t>(n));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
-}
 
 /// A path that exists only as long as this.
 struct temporary_file {

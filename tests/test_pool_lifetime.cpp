@@ -5,6 +5,7 @@
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 #include <algorithm>
 #include <numeric>
@@ -15,6 +16,7 @@
 
 namespace mp = multiprocessing;
 using multiprocessing_test::Board;
+using multiprocessing_test::up_to;
 
 namespace {
 
@@ -27,12 +29,6 @@ void fail_to_set_up() { throw std::logic_error("no good"); }
 void die_while_setting_up() { mp::platform::exit_process(3); }
 std::int64_t who(int) { return mp::platform::current_process_id(); }
 int same(int x) { return x; }
-
-std::vector<int> up_to(int n) {
-    std::vector<int> all(static_cast<std::size_t>(n));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
-}
 
 int squares_of_nested_pool(int n) {
     mp::Pool pool(2);

@@ -7,6 +7,7 @@
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 #include <chrono>
 #include <numeric>
@@ -22,6 +23,7 @@
 
 namespace mp = multiprocessing;
 using multiprocessing_test::Board;
+using multiprocessing_test::up_to;
 using namespace std::chrono_literals;
 
 namespace {
@@ -78,12 +80,6 @@ int wait_for_stop(Board board, int x) {
 int count_runs(Board board, int x) {
     board.add();
     return x;
-}
-
-std::vector<int> up_to(int n) {
-    std::vector<int> all(static_cast<std::size_t>(n));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -13,7 +14,6 @@
 #include <cstdint>
 #include <exception>
 #include <iterator>
-#include <numeric>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -27,6 +27,7 @@
 
 namespace mp = multiprocessing;
 using multiprocessing_test::Board;
+using multiprocessing_test::up_to;
 using namespace std::chrono_literals;
 
 /// What CPython's tests of pools pin, and no other test here does.
@@ -88,12 +89,6 @@ struct numbers {
     int ends_at;
     int next = 0;
 };
-
-std::vector<int> up_to(int n) {
-    std::vector<int> all(static_cast<std::size_t>(n));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
-}
 
 /// This process may open so many more descriptors.
 class FewDescriptors {

@@ -4,12 +4,12 @@
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <iterator>
-#include <numeric>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -19,6 +19,7 @@
 
 namespace mp = multiprocessing;
 using multiprocessing_test::Board;
+using multiprocessing_test::up_to;
 using namespace std::chrono_literals;
 
 namespace {
@@ -81,12 +82,6 @@ struct numbers {
     int ends_at = -1;
     int read = 0;
 };
-
-std::vector<int> up_to(int n) {
-    std::vector<int> all(static_cast<std::size_t>(n));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
-}
 
 template <class Results>
 auto all_of(Results results) {

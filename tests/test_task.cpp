@@ -4,16 +4,17 @@
 
 #include "support/board.hpp"
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 #include <algorithm>
 #include <cstdint>
-#include <numeric>
 #include <optional>
 #include <set>
 #include <vector>
 
 namespace mp = multiprocessing;
 using multiprocessing_test::Board;
+using multiprocessing_test::up_to;
 
 namespace {
 
@@ -31,12 +32,6 @@ struct Tool {
     int uses = 0;
 };
 int use_tool(int) { return ++mp::worker_state<Tool>().uses; }
-
-std::vector<int> up_to(int n) {
-    std::vector<int> all(static_cast<std::size_t>(n));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
-}
 
 } // namespace
 

@@ -234,20 +234,7 @@ void live(std::shared_ptr<thread_state> const& state, Function function) noexcep
         state->started = true;
     }
     state->changed.notify_all();
-    int code = 0;
-    try {
-        function();
-    } catch (SystemExit const& exit) {
-        code = exit.code();
-    } catch (...) {
-        code = 1;
-        detail::flush_standard_streams();
-        std::fprintf(
-            stderr,
-            "Process %s:\n%s\n",
-            state->name.c_str(),
-            detail::describe_exception(std::current_exception()).c_str());
-    }
+    int const code = detail::run_to_exit_code(state->name, function);
     state->end(code);
 }
 

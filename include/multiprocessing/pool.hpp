@@ -48,7 +48,8 @@ struct PoolOptions {
 ///  - Lambdas with captures are allowed with the start method fork: they run in workers that are forked for the call.
 ///  - All items run, although one has failed.
 ///  - A failing initializer makes the calls fail; Python starts workers for ever.
-///  - No thread is started in this process.
+///  - No thread is started in this process, but one for callbacks, and for asynchronous calls with a timeout, retries or
+///    progress.
 ///
 /// Functions: functions, lambdas without captures, function objects with `serialize`, `partial`, `by_value`. Items and
 /// results: plain data, what the archive knows, and types with `serialize`; results may be move-only, or void.

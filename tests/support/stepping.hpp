@@ -3,6 +3,7 @@
 #include <multiprocessing/detail/participants.hpp>
 
 #include "support/catch.hpp"
+#include "support/sanitizers.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -10,14 +11,7 @@
 #include <functional>
 
 // The sanitizers make processes slow to start and step through, and their code is not ours.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#    define SANITIZED 1
-#elif defined(__has_feature)
-#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#        define SANITIZED 1
-#    endif
-#endif
-#if defined(__linux__) && !defined(SANITIZED)
+#if defined(__linux__) && !defined(MULTIPROCESSING_TEST_WITH_SANITIZER)
 #    define CAN_STEP 1
 #    include <csignal>
 
@@ -33,11 +27,7 @@ namespace multiprocessing_test {
 inline int kills(int usual) {
     char const* const text = std::getenv("MULTIPROCESSING_TEST_KILLS");
     if (text != nullptr) return std::atoi(text);
-#if defined(SANITIZED)
-    return std::min(usual, 12);
-#else
-    return usual;
-#endif
+    return with_sanitizer ? std::min(usual, 12) : usual;
 }
 
 #if defined(CAN_STEP)

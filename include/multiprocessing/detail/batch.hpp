@@ -36,37 +36,41 @@ struct result_region {
     std::uint64_t size;
 };
 
-/// Items [first, first + count) of a call.
-///
-/// After deaths and failures there are more batches of a call than one: remainders, and items that are tried again. They
-/// share its arrays, so that an item is at the same place in all of them.
-struct batch {
-    struct chunk {
-        std::uint64_t number;
-        std::uint64_t begin; // items, counted from `first`
-        std::uint64_t end;
-    };
-
-    // What the owner writes before anybody sees the batch.
+/// What all batches of a call have in common.
+struct call_description {
     entry_id function;         ///< what works on it: a batch_function
     arena_offset callable = 0; ///< serialised, or an address in processes that were forked for this call
     std::uint64_t callable_size = 0;
     arena_offset input = 0;
     std::uint64_t input_extra = 0; ///< depends on the kind of input
     arena_offset output = 0;
+    arena_offset marks = 0;   ///< a byte for each item that has a result, if somebody waits for each; 0: none
+    std::uint64_t origin = 0; ///< which item of the user's input is item 0 of the call
+    std::uint32_t attempt = 1;
+    std::uint32_t deaths = 0; ///< how many workers its items have cost
+    std::uint32_t label = 0;  ///< the number of the call's label
+    std::uint32_t timed = 0;  ///< workers note when an item begins, and may be told that it took too long
+};
+
+/// Items [first, first + count) of a call.
+///
+/// After deaths and failures there are more batches of a call than one: remainders, and items that are tried again. They
+/// share its arrays, so that an item is at the same place in all of them.
+struct batch : call_description {
+    struct chunk {
+        std::uint64_t number;
+        std::uint64_t begin; // items, counted from `first`
+        std::uint64_t end;
+    };
+
+    // The rest of what the owner writes before anybody sees the batch.
     std::uint64_t first = 0;
     std::uint64_t count = 0;
     std::uint64_t chunksize = 0; ///< 0: by the guided rule
     std::uint64_t smallest = 1;  ///< chunk by the guided rule
     std::uint64_t table_size = 0;
     std::uint64_t workers = 1;
-    std::uint64_t origin = 0; ///< which item of the user's input is item 0 of the call
-    std::uint32_t attempt = 1;
-    std::uint32_t deaths = 0;   ///< how many workers its items have cost
-    std::uint32_t label = 0;    ///< the number of the call's label
-    std::uint32_t timed = 0;    ///< workers note when an item begins, and may be told that it took too long
-    arena_offset marks = 0;     ///< a byte for each item that has a result, if somebody waits for each; 0: none
-    std::uint64_t sequence = 0; ///< its place among the batches of a crew
+    std::uint64_t sequence = 0;             ///< its place among the batches of a crew
     std::atomic<std::uint32_t> given_up{0}; ///< nothing more of it shall be begun
 
     // What the workers write.
@@ -145,18 +149,7 @@ inline batch* batch::make(std::uint64_t first, std::uint64_t count, std::uint64_
 
 inline batch* batch::again(std::uint64_t from, std::uint64_t how_many) const {
     batch* const made = make(from, how_many, chunksize, workers);
-    made->function = function;
-    made->callable = callable;
-    made->callable_size = callable_size;
-    made->input = input;
-    made->input_extra = input_extra;
-    made->output = output;
-    made->origin = origin;
-    made->attempt = attempt;
-    made->deaths = deaths;
-    made->label = label;
-    made->timed = timed;
-    made->marks = marks;
+    static_cast<call_description&>(*made) = *this;
     return made;
 }
 

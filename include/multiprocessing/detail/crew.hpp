@@ -165,7 +165,8 @@ private:
     unsigned hired_ = 0;
     unsigned stillborn_ = 0; // the weight of the workers in a row that ended before they could work
 
-    std::unique_ptr<std::thread> attendant_;
+    std::unique_ptr<std::thread> attendant_; // begun with mutex_, ended with joining_
+    std::thread::id attendant_id_;
     std::atomic<bool> is_attended_{false};
     std::list<std::shared_ptr<crew_call>> to_announce_;
     std::mutex joining_;

@@ -20,6 +20,7 @@ inline void crew::attend() {
         auto* const owner = self.get();
         owner->run_attendant(std::move(self));
     });
+    attendant_id_ = attendant_->get_id();
 }
 
 inline void crew::run_attendant(std::shared_ptr<crew> self) {
@@ -72,17 +73,18 @@ inline bool crew::attend_once() {
 
 /// It announces what is finished, and ends. Only after terminate, or when nothing is left to be done.
 inline void crew::dismiss_attendant() noexcept {
-    std::thread* thread = nullptr;
+    bool is_attendant = false;
     {
         std::scoped_lock const guard(mutex_);
-        dismissed_ = true;
+        dismissed_ = true; // from here on none is begun
         nudges_.fetch_add(1, std::memory_order_release);
-        thread = attendant_.get();
+        is_attendant = attendant_id_ == std::this_thread::get_id();
     }
     board_->done.notify_all();
-    if (thread == nullptr || thread->get_id() == std::this_thread::get_id()) return;
+    if (is_attendant) return; // in a callback, with which it ends
     std::scoped_lock const one_of_several(joining_);
-    if (thread->joinable()) thread->join();
+    if (!attendant_) return;
+    attendant_->join();
     attendant_.reset();
 }
 

@@ -259,8 +259,8 @@ auto ProcessPoolExecutor::call_all(ProcessPoolExecutor& self, F& func, std::vect
 /// Tells what happens to the executor from what happens to an item: that has a number.
 inline void ProcessPoolExecutor::rethrow() {
     auto const error = std::current_exception();
+    // A failure that belongs to no item is that of the workers themselves.
     bool is_broken = false;
-    bool was_run = true;
     try {
         throw;
     } catch (WorkerDiedError const& death) {
@@ -268,15 +268,9 @@ inline void ProcessPoolExecutor::rethrow() {
     } catch (RemoteError const& remote) {
         is_broken = !remote.task_index();
     } catch (...) {
-        was_run = false;
     }
     if (ended_) throw BrokenProcessPool("the workers of the executor were terminated");
-    if (!is_broken) {
-        // A call that had no workers to end with has ended the pool; its thread is about to tell why.
-        bool const pool_runs = pool_.to_string().find(" state=RUN ") != std::string::npos;
-        if (!was_run && !pool_runs) throw BrokenProcessPool("the executor has no workers any more");
-        std::rethrow_exception(error);
-    }
+    if (!is_broken) std::rethrow_exception(error);
     BrokenProcessPool const broken("workers cannot be initialised: " + detail::describe_exception(error));
     threads_.crew().fail(std::make_exception_ptr(broken));
     throw broken;

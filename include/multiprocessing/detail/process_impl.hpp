@@ -17,6 +17,21 @@ public:
     virtual void save(output_archive& archive) const = 0;
 };
 
+/// Runs what a process, or a thread in place of one, is there for. What it throws is reported, and becomes the exit code.
+template <class Run>
+int run_to_exit_code(std::string const& name, Run&& run) {
+    try {
+        run();
+        return 0;
+    } catch (SystemExit const& exit) {
+        return exit.code();
+    } catch (...) {
+        flush_standard_streams();
+        std::fprintf(stderr, "Process %s:\n%s\n", name.c_str(), describe_exception(std::current_exception()).c_str());
+        return 1;
+    }
+}
+
 /// Makes a Process from what its `save` has written.
 using process_factory = std::unique_ptr<Process>(input_archive& archive);
 
@@ -386,17 +401,7 @@ inline void Process::bootstrap(detail::launch_record& record) noexcept {
     detail::process_access::current() = this;
     platform::close_standard_input();
     detail::hooks::instance().begin_child();
-    int code = 0;
-    try {
-        run();
-    } catch (SystemExit const& exit) {
-        code = exit.code();
-    } catch (...) {
-        code = 1;
-        detail::flush_standard_streams();
-        std::fprintf(
-            stderr, "Process %s:\n%s\n", name().c_str(), detail::describe_exception(std::current_exception()).c_str());
-    }
+    int const code = detail::run_to_exit_code(name(), [this] { run(); });
     detail::hooks::instance().run_exit();
     detail::known_objects::instance().release_all();
     detail::flush_standard_streams();
