@@ -31,6 +31,15 @@ std::string twice(std::string const& text) { return text + text; }
 int fail(int x) { throw std::out_of_range("item " + std::to_string(x)); }
 int fail_at_three(int x) { return x == 3 ? fail(x) : x; }
 void count_on(Board board) { board.add(); }
+/// A function that refers to a board of which nobody else may know.
+struct counter {
+    Board board;
+    void operator()(int) const { board.add(); }
+    template <class Archive>
+    void serialize(Archive& archive, unsigned) {
+        archive& board;
+    }
+};
 std::unique_ptr<int> make(int x) { return std::make_unique<int>(x); }
 int wait_for_start(Board board, int x) {
     board.add(1, 1);
@@ -250,6 +259,27 @@ TEST_CASE("lambdas with captures run later, in workers that have what they refer
     pool.close();
     pool.join();
     CHECK(forgotten.get() == names);
+}
+
+TEST_CASE("what a function or an item refers to lives as long as its call") {
+    mp::Pool pool(1);
+    auto const gate = Board::make();
+    auto const first = pool.apply_async(wait_for_start, gate, 1);
+    REQUIRE(gate.await(1, 1));
+    // Nobody but these calls has their boards, and the worker reads them only when others have been made.
+    auto const by_function = pool.apply_async(counter{Board::make()}, 1);
+    auto const by_item = pool.map_async(count_on, std::vector<Board>{Board::make(), Board::make()});
+    auto stream = pool.imap(counter{Board::make()}, up_to(2));
+    CHECK_THROWS_AS(stream.next(0s), mp::TimeoutError); // it has begun
+    std::vector<Board> others;
+    for (int i = 0; i < 10; ++i) others.push_back(Board::make());
+    gate.set(1);
+    CHECK(first.get() == 1);
+    by_function.get();
+    by_item.get();
+    while (stream.next()) {
+    }
+    for (auto const& each : others) CHECK(each.get() == 0);
 }
 
 TEST_CASE("a result is its maker's") {

@@ -48,18 +48,6 @@ struct wait_at_zero {
     }
 };
 
-struct count_items {
-    Board board;
-    int operator()(int x) const {
-        board.add();
-        return x;
-    }
-    template <class Archive>
-    void serialize(Archive& archive, unsigned) {
-        archive& board;
-    }
-};
-
 /// 0, 1, 2, … without an end, or with an exception for an end; counts what was read.
 struct numbers {
     struct iterator {
@@ -208,23 +196,6 @@ TEST_CASE("the position of an item that failed is that in the whole input") {
     } catch (mp::RemoteError const& error) {
         CHECK(error.task_index() == 11);
     }
-}
-
-TEST_CASE("what a function or an item refers to lives as long as its call") {
-    mp::Pool pool(2);
-    for (int round = 0; round < 5; ++round) {
-        // Nobody else has these boards, and workers may begin to read only when the calls have been given up.
-        static_cast<void>(pool.imap_unordered(count_items{Board::make()}, up_to(8), 1).next());
-        auto result = pool.map_async(count_on, std::vector<Board>{Board::make(), Board::make(), Board::make()});
-        if (round % 2 == 0) {
-            result.cancel();
-        } else {
-            result.get();
-        }
-        mp::Pool other(1);
-        static_cast<void>(other.apply_async(count_on, Board::make()));
-    }
-    CHECK(pool.map(square, {2, 3}) == std::vector<int>{4, 9});
 }
 
 TEST_CASE("results that are left early leave the pool as it was") {
