@@ -330,11 +330,13 @@ TEST_CASE("a connection in a message that is received as something else is close
 TEST_CASE("who asks for the handle finds whole messages on the stream") {
     auto [a, b] = mp::Pipe();
     std::string const large(100'000, 'x');
-    a.send_bytes(large); // before, they may take a shorter way
+    auto const send = [&large, &end = a] { end.send_bytes(large); };
+    std::thread early_sender(send); // before, they may take a shorter way
     CHECK(b.recv_bytes<std::string>() == large);
+    early_sender.join();
     auto const handle = b.fileno();
     std::error_code error;
-    std::thread sender([&large, &end = a] { end.send_bytes(large); });
+    std::thread sender(send);
     std::string whole(4 + large.size(), '?');
     mp::platform::read_all(handle, std::as_writable_bytes(std::span(whole)), error);
     sender.join();

@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <mutex>
 #include <set>
@@ -73,18 +74,21 @@ TEST_CASE("a pool says what its workers did") {
     CHECK(all.chunks >= 2);
     CHECK(all.working >= 30ms);
     CHECK(all.start_up > 0ms);
-    REQUIRE_FALSE(insights.slowest.empty());
-    CHECK(insights.slowest.front().index == 7);
-    CHECK(insights.slowest.front().duration >= 30ms);
-    CHECK(insights.slowest.front().label == "slow");
+    auto const& slowest = insights.slowest;
+    CHECK(std::ranges::is_sorted(slowest, std::greater(), [](auto const& item) { return item.duration; }));
+    // On a busy machine others may have taken longer.
+    auto const seventh = std::ranges::find(slowest, 7U, [](auto const& item) { return item.index; });
+    REQUIRE(seventh != slowest.end());
+    CHECK(seventh->duration >= 30ms);
+    CHECK(seventh->label == "slow");
     auto const pids = pool.worker_pids();
-    CHECK(std::count(pids.begin(), pids.end(), insights.slowest.front().pid) == 1);
+    CHECK(std::count(pids.begin(), pids.end(), seventh->pid) == 1);
     CHECK(insights.to_string().find("1000 items in 2 workers") != std::string::npos);
 }
 
 TEST_CASE("insights count deaths, retries and timeouts, and remember workers that have ended") {
     mp::Pool pool(2);
-    CHECK(pool.map(one_of_each, up_to(8), {.timeout = 500ms, .retries = 1}) == up_to(8));
+    CHECK(pool.map(one_of_each, up_to(8), {.timeout = 2s, .retries = 1}) == up_to(8));
     auto const insights = pool.insights();
     CHECK(insights.deaths == 1);
     CHECK(insights.timeouts == 1);
@@ -106,7 +110,7 @@ TEST_CASE("a trace has every item of every worker") {
     std::set<std::int64_t> pids;
     {
         mp::Pool pool({.processes = 2, .trace = file.path});
-        CHECK(pool.map(one_of_each, up_to(50), {.timeout = 500ms, .retries = 1, .label = "\"map\""}) == up_to(50));
+        CHECK(pool.map(one_of_each, up_to(50), {.timeout = 2s, .retries = 1, .label = "\"map\""}) == up_to(50));
         for (auto const pid : pool.worker_pids()) pids.insert(pid);
         for (int const each : pool.imap(same, up_to(500), {.label = "imap"})) static_cast<void>(each);
     }

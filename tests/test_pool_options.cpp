@@ -159,7 +159,7 @@ TEST_CASE("an item that takes too long costs itself, and no other") {
         auto const outcomes = pool.map(
             mp::partial(hang_at_four, board),
             up_to(16),
-            {.chunksize = chunksize, .timeout = 200ms, .on_error = mp::collect});
+            {.chunksize = chunksize, .timeout = 1s, .on_error = mp::collect});
         for (std::size_t i = 0; i < 16; ++i) CHECK(outcomes[i].has_value() == (i != 4));
         try {
             outcomes[4].value();
@@ -180,10 +180,10 @@ TEST_CASE("a worker that was stopped is out of time, too") {
 
 TEST_CASE("after its time an item may be tried again") {
     mp::Pool pool(2);
-    CHECK(pool.map(hang_at_first_try, up_to(8), {.timeout = 200ms, .retries = 1}) == up_to(8));
-    CHECK(pool.map_async(hang_at_first_try, up_to(8), {.timeout = 200ms, .retries = 1}).get() == up_to(8));
+    CHECK(pool.map(hang_at_first_try, up_to(8), {.timeout = 800ms, .retries = 1}) == up_to(8));
+    CHECK(pool.map_async(hang_at_first_try, up_to(8), {.timeout = 800ms, .retries = 1}).get() == up_to(8));
     std::vector<int> streamed;
-    for (int const each : pool.imap_unordered(hang_at_first_try, up_to(8), {.timeout = 200ms, .retries = 1})) {
+    for (int const each : pool.imap_unordered(hang_at_first_try, up_to(8), {.timeout = 800ms, .retries = 1})) {
         streamed.push_back(each);
     }
     CHECK(std::accumulate(streamed.begin(), streamed.end(), 0) == 28);
@@ -283,8 +283,8 @@ TEST_CASE("lambdas with captures have all options as well") {
         return x + offset;
     };
     std::vector<int> const expected{10, 11, 12, 13, 14, 15};
-    CHECK(pool.map(flaky, up_to(6), {.timeout = 300ms, .retries = 1}) == expected);
-    CHECK(pool.map_async(flaky, up_to(6), {.timeout = 300ms, .retries = 1}).get() == expected);
+    CHECK(pool.map(flaky, up_to(6), {.timeout = 800ms, .retries = 1}) == expected);
+    CHECK(pool.map_async(flaky, up_to(6), {.timeout = 800ms, .retries = 1}).get() == expected);
     auto const board = Board::make();
     auto waiting = pool.map_async(
         [&](int x) {

@@ -242,11 +242,15 @@ TEST_CASE("results outlive their pool") {
 TEST_CASE("a request to stop ends the results") {
     mp::Pool pool(2);
     std::stop_source source;
-    auto results = pool.imap(wait_at_zero{Board::make()}, up_to(10), {.chunksize = 1, .stop = source.get_token()});
+    bool has_finished = false;
+    auto const note = [&](mp::ProgressState const& state) { has_finished |= state.finished; };
+    auto results = pool.imap(
+        wait_at_zero{Board::make()}, up_to(10), {.chunksize = 1, .progress = note, .stop = source.get_token()});
     CHECK_THROWS_AS(results.next(0s), mp::TimeoutError);
     source.request_stop();
     CHECK_THROWS_AS(results.next(), mp::CancelledError);
     CHECK(results.next() == std::nullopt);
+    CHECK_FALSE(has_finished);
 }
 
 TEST_CASE("lambdas with captures in a stream") {

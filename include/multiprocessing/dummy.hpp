@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multiprocessing/connection.hpp>
+#include <multiprocessing/detail/condition_wait.hpp>
 #include <multiprocessing/detail/thread_name.hpp>
 #include <multiprocessing/process.hpp>
 #include <multiprocessing/queues.hpp>
@@ -190,12 +191,7 @@ struct thread_state {
 
     void wait(platform::deadline until) const {
         std::unique_lock guard(mutex);
-        auto const is_over = [&] { return exitcode.has_value(); };
-        if (until == platform::never) {
-            changed.wait(guard, is_over);
-        } else {
-            changed.wait_until(guard, until, is_over);
-        }
+        detail::wait_until(changed, guard, until, [&] { return exitcode.has_value(); });
     }
 
     void end(int code) noexcept {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multiprocessing/detail/condition_wait.hpp>
 #include <multiprocessing/detail/deadline.hpp>
 #include <multiprocessing/detail/exceptions.hpp>
 #include <multiprocessing/errors.hpp>
@@ -40,12 +41,7 @@ public:
     /// Waits until so many are done, or one has failed if that is enough.
     void wait(std::size_t count, bool or_failure, platform::deadline until) {
         std::unique_lock guard(mutex_);
-        auto const enough = [&] { return done_.size() >= count || (or_failure && failures_ != 0); };
-        if (until == platform::never) {
-            changed_.wait(guard, enough);
-        } else {
-            changed_.wait_until(guard, until, enough);
-        }
+        wait_until(changed_, guard, until, [&] { return done_.size() >= count || (or_failure && failures_ != 0); });
     }
 
     /// Those that are done, in the order in which they came.
@@ -106,10 +102,7 @@ public:
     /// Until it has a value, or was cancelled. False: not by the deadline.
     bool wait(platform::deadline until) const {
         std::unique_lock guard(mutex_);
-        auto const over = [&] { return is_done(); };
-        if (until != platform::never) return changed_.wait_until(guard, until, over);
-        changed_.wait(guard, over);
-        return true;
+        return wait_until(changed_, guard, until, [&] { return is_done(); });
     }
 
     /// Calls it when the future is done; false: it is done already, and it will not be called.
@@ -207,8 +200,8 @@ private:
     }
 
     std::string describe() const {
-        char place[2 + 2 * sizeof(void*) + 1];
-        std::snprintf(place, sizeof place, "%p", static_cast<void const*>(this));
+        char place[2 + 2 * sizeof(void*) + 1]; // not with %p, which each system writes as it likes
+        std::snprintf(place, sizeof place, "0x%jx", reinterpret_cast<std::uintmax_t>(this));
         std::string text = std::string("<Future at ") + place + " state=";
         switch (state_) {
         case state::pending: return text + "pending>";

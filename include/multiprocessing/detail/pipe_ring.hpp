@@ -235,10 +235,13 @@ inline bool pipe_ring::provide_memory(std::size_t message_size) noexcept {
 }
 
 inline void pipe_ring::release_memory(bool nobody_reads) {
-    robust_lock& lock = nobody_reads ? writing_ : reading_;
-    if (lock.lock(platform::deadline::min()) == locking::timed_out) return;
-    if (nobody_reads || is_empty()) free_blocks();
-    lock.unlock();
+    // With both locks: that a side is gone was heard from the system, which does not order what it did to the memory.
+    if (writing_.lock(platform::deadline::min()) == locking::timed_out) return;
+    if (reading_.lock(platform::deadline::min()) != locking::timed_out) {
+        if (nobody_reads || is_empty()) free_blocks();
+        reading_.unlock();
+    }
+    writing_.unlock();
 }
 
 inline void pipe_ring::free_blocks() noexcept {

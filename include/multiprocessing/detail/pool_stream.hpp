@@ -199,6 +199,7 @@ void pool_stream<R, Kept, Source, Work>::give_up() {
     for (auto const& each : portions_) workers_->cancel(*each, given_up, false);
     portions_.clear();
     pending_.clear();
+    meter_.reset(); // it did not come to its end
     open_ = 0;
     at_end_ = true;
 }

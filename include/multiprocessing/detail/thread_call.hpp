@@ -4,6 +4,7 @@
 #include <multiprocessing/call_options.hpp>
 #include <multiprocessing/detail/call_data.hpp>
 #include <multiprocessing/detail/call_traits.hpp>
+#include <multiprocessing/detail/condition_wait.hpp>
 #include <multiprocessing/detail/exceptions.hpp>
 #include <multiprocessing/detail/running_task.hpp>
 #include <multiprocessing/detail/thread_crew.hpp>
@@ -241,7 +242,7 @@ private:
 
     void finish(std::uint64_t number) noexcept {
         auto const before = remaining_.fetch_sub(number, std::memory_order_acq_rel);
-        if (shows_) show(before - number);
+        if (shows_) show_progress(before == number);
         if (before != number) return;
         perform_.reset();
         auto const failure = first_failure_.load(std::memory_order_relaxed);
@@ -261,10 +262,12 @@ private:
         deliver(std::move(outcome));
     }
 
-    void show(std::uint64_t left) noexcept {
+    void show_progress(bool is_last) noexcept {
         std::unique_lock guard(showing_, std::try_to_lock);
-        if (left != 0) {
-            if (guard && meter_) meter_->update(outcomes_.size() - left); // else another thread does it
+        if (!is_last) {
+            if (!guard || !meter_) return; // another thread does it
+            // Read by who holds the lock, so that no state is older than the one before it.
+            meter_->update(outcomes_.size() - remaining_.load(std::memory_order_relaxed));
             return;
         }
         if (!guard) guard.lock();
@@ -342,12 +345,7 @@ public:
             throw AssertionError("a result can only be waited for by the process that made the pool");
         }
         std::unique_lock guard(mutex_);
-        auto const is_there = [&] { return is_there_; };
-        if (until == platform::never) {
-            there_.wait(guard, is_there);
-        } else if (!there_.wait_until(guard, until, is_there)) {
-            return false;
-        }
+        if (!wait_until(there_, guard, until, [&] { return is_there_; })) return false;
         if (outcome_) {
             place.emplace(std::move(*outcome_));
             outcome_.reset();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multiprocessing/detail/condition_wait.hpp>
 #include <multiprocessing/detail/thread_call.hpp>
 
 #include <condition_variable>
@@ -170,12 +171,7 @@ private:
         if (taken_ == submitted_) return;
         std::unique_lock guard(shared_->mutex);
         auto& place = shared_->place(taken_);
-        auto const is_there = [&] { return place.has_value(); };
-        if (until == platform::never) {
-            shared_->arrived.wait(guard, is_there);
-        } else if (!shared_->arrived.wait_until(guard, until, is_there)) {
-            throw TimeoutError();
-        }
+        if (!wait_until(shared_->arrived, guard, until, [&] { return place.has_value(); })) throw TimeoutError();
         auto chunk = *std::exchange(place, std::nullopt);
         guard.unlock();
         ++taken_;
