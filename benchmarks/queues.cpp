@@ -3,9 +3,10 @@
 //
 //     g++ -std=c++20 -O2 -I include benchmarks/queues.cpp -o queues -pthread && ./queues [rounds [case [peer]]]
 //
-// and for ZeroMQ -D MULTIPROCESSING_BENCHMARKS_ZMQ -lzmq. Linux. A peer that is not installed is left out. Ours and the peer run in turns, in changing order; printed are the
-// medians in nanoseconds per message, or per round trip, and the median of the ratios of the pairs: above 1, the peer
-// takes longer. "one core": all processes are confined to the first processor.
+// and for ZeroMQ -D MULTIPROCESSING_BENCHMARKS_ZMQ -lzmq. Linux. A peer that is not installed is left out. Ours and the
+// peer run in turns, in changing order; printed are the medians in nanoseconds per message, or per round trip, and the
+// median of the ratios of the pairs: above 1, the peer takes longer. "two cores": every process is confined to one of two
+// processors, each with the same number, so that both sides really run at the same time; "one core": all to the same.
 
 #include <multiprocessing/queues.hpp>
 
@@ -196,6 +197,15 @@ struct ZmqIpc final : Transport {
 };
 #endif
 
+int processors = 2; // that the processes of a measurement are spread over
+
+void stay_on_processor_of(int process) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<std::size_t>(process % processors), &set);
+    if (::sched_setaffinity(0, sizeof set, &set) != 0) std::abort();
+}
+
 template <class Function>
 pid_t run(Function function) {
     pid_t const pid = ::fork();
@@ -216,6 +226,7 @@ double together(int count, bool stay, Prepare const& prepare, Function const& fu
     std::vector<pid_t> children;
     for (int i = 0; i < count; ++i) {
         children.push_back(run([&, i] {
+            stay_on_processor_of(i);
             prepare(i);
             gate[0].fetch_add(1);
             while (gate[1].load() == 0) ::sched_yield();
@@ -316,18 +327,23 @@ double python(Case const& c, long limit) {
     std::snprintf(
         script,
         sizeof script,
-        "import multiprocessing as m, time\n"
+        "import multiprocessing as m, os, time\n"
         "c=m.get_context('fork')\n"
         "n,p,k,x=%ld,%d,%d,bytes(%zu)\n"
         "q,r=c.Queue(%ld),c.Queue(%ld)\n"
-        "def put(n):\n"
+        "def stay(i): os.sched_setaffinity(0,{i%%%d})\n"
+        "def put(i,n):\n"
+        "    stay(i)\n"
         "    for i in range(n): q.put(x)\n"
-        "def get(n):\n"
+        "def get(i,n):\n"
+        "    stay(i)\n"
         "    for i in range(n): q.get()\n"
         "def echo(n):\n"
+        "    stay(1)\n"
         "    for i in range(n): r.put(q.get())\n"
-        "ps=[c.Process(target=echo,args=(n,))] if k==0 else [c.Process(target=put,args=(n//p,)) for i in "
-        "range(p)]+[c.Process(target=get,args=(n//k,)) for i in range(k)]\n"
+        "stay(0)\n"
+        "ps=[c.Process(target=echo,args=(n,))] if k==0 else [c.Process(target=put,args=(i,n//p)) for i in "
+        "range(p)]+[c.Process(target=get,args=(p+i,n//k)) for i in range(k)]\n"
         "t=time.perf_counter()\n"
         "for z in ps: z.start()\n"
         "if k==0:\n"
@@ -339,7 +355,8 @@ double python(Case const& c, long limit) {
         c.consumers,
         c.size,
         limit,
-        limit);
+        limit,
+        processors);
     char const* const chosen = std::getenv("PYTHON");
     std::string const interpreter = chosen != nullptr ? chosen : "python3";
     std::FILE* const pipe = ::popen((interpreter + " -c \"" + script + "\" 2>/dev/null").c_str(), "r");
@@ -366,16 +383,11 @@ int main(int argc, char** argv) {
         Case{"8 B, there and back", 8, 1, 0, 20'000},
         Case{"4 KB, there and back", 4096, 1, 0, 10'000},
     };
-    for (bool const one_core : {false, true}) {
-        if (one_core) {
-            cpu_set_t set;
-            CPU_ZERO(&set);
-            CPU_SET(0, &set);
-            if (::sched_setaffinity(0, sizeof set, &set) != 0) return 1;
-        }
+    for (int const number : {2, 1}) {
+        processors = number;
         std::printf(
             "%s\n  %-22s %-20s %10s %12s %8s\n",
-            one_core ? "one core" : "all cores",
+            number == 1 ? "one core" : "two cores",
             "",
             "peer",
             "ours ns",

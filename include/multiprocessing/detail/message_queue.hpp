@@ -90,6 +90,10 @@ private:
     void append_ring(std::uint32_t after);
     template <class Write>
     bool put_message(short_participant self, Write const& write, platform::deadline until);
+    template <class Write>
+    bool put_later(short_participant self, Write const& write, platform::deadline until);
+    template <class Attempt>
+    bool get_later(short_participant self, Attempt const& attempt, platform::deadline until);
     bool repair(short_participant self) noexcept;
     void wake_writers() noexcept;
     std::size_t count() const noexcept;
@@ -217,34 +221,39 @@ inline bool message_queue::repair(short_participant self) noexcept {
 
 template <class Write>
 bool message_queue::put_message(short_participant self, Write const& write, platform::deadline until) {
-    auto const attempt = [&] { return try_put(self, write); };
-    while (!attempt()) {
-        if (repair(self)) continue;
-        if (until == platform::deadline::min()) return false;
-        // Readers wake writers only now and then, so writers look for themselves, less and less often.
-        platform::clock::duration nap = std::chrono::milliseconds(1);
-        // Writer and reader of a full ring work on the same slot and take its cache line from each other at every step.
-        // It is faster to let the reader get ahead first, as long as that does not take long.
-        unsigned patience = 100;
-        std::uint64_t const lead = std::min<std::uint64_t>(maxsize_ / 4, 64);
-        auto const patient_attempt = [&] {
-            if (!grows_ && lead > 1 && patience != 0 && !ring(0).has_room_for(lead, limit_)) {
-                --patience;
-                return false;
-            }
-            return attempt();
-        };
-        auto const before_sleep = [&] {
-            if (repair(self)) return platform::clock::duration(0);
-            return std::exchange(nap, std::min<platform::clock::duration>(2 * nap, longest_nap));
-        };
-        if (!not_full_.await(patient_attempt, until, before_sleep)) return false;
-        break;
-    }
+    if (!try_put(self, write) && !put_later(self, write, until)) return false;
     not_empty_.notify_one(); // with a fence, as whoever watches has one between counting himself and looking
     if (watchers_.load(std::memory_order_relaxed) != 0) [[unlikely]]
         arena::instance().bell().notify_all();
     return true;
+}
+
+/// When there was no room at once.
+template <class Write>
+bool message_queue::put_later(short_participant self, Write const& write, platform::deadline until) {
+    auto const attempt = [&] { return try_put(self, write); };
+    while (repair(self)) {
+        if (attempt()) return true;
+    }
+    if (until == platform::deadline::min()) return false;
+    // Readers wake writers only now and then, so writers look for themselves, less and less often.
+    platform::clock::duration nap = std::chrono::milliseconds(1);
+    // Writer and reader of a full ring work on the same slot and take its cache line from each other at every step.
+    // It is faster to let the reader get ahead first, as long as that does not take long.
+    unsigned patience = 100;
+    std::uint64_t const lead = std::min<std::uint64_t>(maxsize_ / 4, 64);
+    auto const patient_attempt = [&] {
+        if (!grows_ && lead > 1 && patience != 0 && !ring(0).has_room_for(lead, limit_)) {
+            --patience;
+            return false;
+        }
+        return attempt();
+    };
+    auto const before_sleep = [&] {
+        if (repair(self)) return platform::clock::duration(0);
+        return std::exchange(nap, std::min<platform::clock::duration>(2 * nap, longest_nap));
+    };
+    return not_full_.await(patient_attempt, until, before_sleep);
 }
 
 template <class Write>
@@ -267,27 +276,37 @@ bool message_queue::get(Read const& read, platform::deadline until) {
         if (ledger != nullptr) ledger->let_go();
         return false;
     };
-    if (until == platform::deadline::min()) {
-        while (!attempt()) {
-            if (!repair(self)) return false;
-        }
-    } else {
-        bool slept = false;
-        auto const before_sleep = [&]() -> platform::clock::duration {
-            if (repair(self)) return {};
-            slept = true;
-            // Somebody is just leaving the slot that has to carry the mark of the end; he will not call.
-            if (producing_.load(std::memory_order_relaxed) != consuming_.load(std::memory_order_relaxed))
-                return std::chrono::milliseconds(1);
-            return longest_nap;
-        };
-        if (!not_empty_.await(attempt, until, before_sleep)) return false;
-        // Woken for a message that could not be taken yet because another was still being written in front of it, a
-        // reader goes back to sleep; so who gets one after a sleep looks whether there are more, and passes the call
-        // on.
-        if (slept && count() != 0) not_empty_.notify_one();
+    if (attempt()) {
+        spin_experience::of_this_thread().gained();
+    } else if (!get_later(self, attempt, until)) {
+        return false;
     }
     if (maxsize_ != unlimited) wake_writers();
+    return true;
+}
+
+/// When there was no message at once.
+template <class Attempt>
+bool message_queue::get_later(short_participant self, Attempt const& attempt, platform::deadline until) {
+    if (until == platform::deadline::min()) {
+        while (repair(self)) {
+            if (attempt()) return true;
+        }
+        return false;
+    }
+    bool slept = false;
+    auto const before_sleep = [&]() -> platform::clock::duration {
+        if (repair(self)) return {};
+        slept = true;
+        // Somebody is just leaving the slot that has to carry the mark of the end; he will not call.
+        if (producing_.load(std::memory_order_relaxed) != consuming_.load(std::memory_order_relaxed))
+            return std::chrono::milliseconds(1);
+        return longest_nap;
+    };
+    if (!not_empty_.await(attempt, until, before_sleep)) return false;
+    // Woken for a message that could not be taken yet because another was still being written in front of it, a reader
+    // goes back to sleep; so who gets one after a sleep looks whether there are more, and passes the call on.
+    if (slept && count() != 0) not_empty_.notify_one();
     return true;
 }
 

@@ -183,8 +183,10 @@ public:
     }
 
 private:
+    /// Several small slots share a line of the cache, and none lies in two.
     static std::size_t stride_for(std::size_t inline_size) noexcept {
         std::size_t const size = sizeof(message_slot) + std::max(inline_size, sizeof(block_reference));
+        if (size <= arena_alignment) return std::bit_ceil(size);
         return (size + arena_alignment - 1) / arena_alignment * arena_alignment;
     }
 

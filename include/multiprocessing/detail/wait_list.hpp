@@ -14,7 +14,8 @@
 ///
 /// A notification is for those who wait at that moment, so it is given to a waiter by name. That a killed waiter does no
 /// harm has three reasons: the list changes by single stores, so it is whole at every instruction; whoever notifies
-/// passes over the dead; and what was given to one that died before it left is given to the next.
+/// passes over the dead; and what was given to one that died before it left is given to the next, at the latest when
+/// another waiter looks around after a nap.
 namespace multiprocessing::inline v0::detail {
 
 class wait_list {
@@ -105,9 +106,11 @@ inline void wait_list::notify(std::size_t count, robust_lock& lock) noexcept {
     std::atomic<arena_offset>* link = &first_;
     while (arena_offset const next = link->load(std::memory_order_relaxed)) {
         waiter& one = at(next);
-        bool const notified = one.notified(); // those stand in front
+        auto const state = one.state_.load(std::memory_order_acquire);
+        bool const notified = state == waiter::told; // those stand in front
         if (count == 0 && !notified) return;
-        if (!one.process_.is_alive()) {
+        // Who was awake a moment ago is believed to live: to ask the system takes longer than all the rest.
+        if (state != waiter::awake && !one.process_.is_alive()) {
             if (notified) ++count;
             link->store(one.next_.load(std::memory_order_relaxed), std::memory_order_release);
             arena::instance().destroy(&one);
