@@ -138,7 +138,10 @@ public:
     }
     /// After an item that has a result.
     void mark(std::uint64_t item) noexcept {
-        if (marks_ != nullptr) marks_[item].store(1, std::memory_order_release);
+        if (marks_ == nullptr) return;
+        // Beforehand: whoever sees the mark may want no more of this pool, and end this process.
+        if (notes_items_) note_end(platform::clock::now().time_since_epoch().count());
+        marks_[item].store(1, std::memory_order_release);
     }
 
     /// The exception that is being handled is the outcome of an item.
@@ -156,6 +159,7 @@ private:
     }
     void finish_chunk(batch& work) noexcept;
     void note_time() noexcept;
+    void note_end(std::int64_t now) noexcept;
     void set_item(std::uint64_t item) noexcept;
     void set_batch(arena_offset batch) noexcept;
     [[noreturn]] void await_the_end() noexcept;
@@ -257,17 +261,22 @@ inline void batch_worker::await_the_end() noexcept {
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
-/// The end of one item and the beginning of the next are one moment.
+/// The beginning of an item, and the end of the one before unless it is noted already, are one moment.
 inline void batch_worker::note_time() noexcept {
     auto const now = platform::clock::now().time_since_epoch().count();
     slot_.began.store(now, std::memory_order_relaxed);
-    if (notes_items_ && item_began_ != 0) {
-        try {
-            events_.append({task_.index, item_began_, now, task_.attempt, label_, item_failed_});
-        } catch (...) {
-        } // no memory: it is not noted
-    }
+    if (notes_items_) note_end(now);
     item_began_ = now;
+}
+
+/// Of the item that was begun, if its end is not noted yet.
+inline void batch_worker::note_end(std::int64_t now) noexcept {
+    if (item_began_ == 0) return;
+    try {
+        events_.append({task_.index, item_began_, now, task_.attempt, label_, item_failed_});
+    } catch (...) {
+    } // no memory: it is not noted
+    item_began_ = 0;
     item_failed_ = false;
 }
 
@@ -321,6 +330,7 @@ inline std::optional<batch::chunk> batch_worker::next(batch& work) noexcept {
 
 inline void batch_worker::fail(batch& work, std::uint64_t item, std::exception_ptr error) {
     item_failed_ = true;
+    if (notes_items_) note_end(platform::clock::now().time_since_epoch().count()); // as in mark()
     auto const& state = process_state::instance();
     std::uint64_t const index = work.first + item;
     push_record(
