@@ -14,8 +14,8 @@
 ///
 /// A notification is for those who wait at that moment, so it is given to a waiter by name. That a killed waiter does no
 /// harm has three reasons: the list changes by single stores, so it is whole at every instruction; whoever notifies
-/// passes over the dead; and what was given to one that died before it left is given to the next, at the latest when
-/// another waiter looks around after a nap.
+/// passes over those that died asleep; and what was given to one that died awake, or before it left, is given to the
+/// next, at the latest when that one looks around after a nap.
 namespace multiprocessing::inline v0::detail {
 
 class wait_list {
