@@ -20,3 +20,13 @@
 #else
 #    define MULTIPROCESSING_ONE_PER_PROCESS [[gnu::visibility("default")]]
 #endif
+
+/// Whether the thread sanitizer runs along. It knows one process only: what this one learns from another one, which had it
+/// from a thread of this one, it takes for a race.
+#if defined(__SANITIZE_THREAD__)
+#    define MULTIPROCESSING_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#    if __has_feature(thread_sanitizer)
+#        define MULTIPROCESSING_THREAD_SANITIZER 1
+#    endif
+#endif

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multiprocessing/detail/exceptions.hpp>
+#include <multiprocessing/detail/made_once.hpp>
 #include <multiprocessing/platform/handle_passing.hpp>
 #include <multiprocessing/spawn.hpp>
 
@@ -27,8 +28,8 @@ namespace detail {
 class fork_server {
 public:
     MULTIPROCESSING_ONE_PER_PROCESS static fork_server& instance() {
-        static auto& only = *new fork_server; // never destroyed: it is needed until the very end
-        return only;
+        static constinit made_once<fork_server> only;
+        return only.get();
     }
 
     /// Has the server fork a child for the record. `lifeline` is the child's end. Returns when the child exists.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multiprocessing/detail/made_once.hpp>
 #include <multiprocessing/detail/shared_object.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/platform/named_memory.hpp>
@@ -125,8 +126,8 @@ namespace detail {
 class tracked_names {
 public:
     MULTIPROCESSING_ONE_PER_PROCESS static tracked_names& instance() {
-        static auto* const all = new tracked_names; // used at the very end
-        return *all;
+        static constinit made_once<tracked_names> all;
+        return all.get();
     }
 
     void add(std::string const& name) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multiprocessing/detail/made_once.hpp>
 #include <multiprocessing/detail/process_state.hpp>
 #include <multiprocessing/detail/standard_streams.hpp>
 
@@ -58,8 +59,8 @@ namespace detail {
 class hooks {
 public:
     MULTIPROCESSING_ONE_PER_PROCESS static hooks& instance() {
-        static auto& all = *new hooks; // never destroyed: std::atexit may call them after other static objects
-        return all;
+        static constinit made_once<hooks> all;
+        return all.get();
     }
 
     void add_exit(std::function<void()> function) {

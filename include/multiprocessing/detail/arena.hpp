@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multiprocessing/detail/child_message.hpp>
+#include <multiprocessing/detail/made_once.hpp>
 #include <multiprocessing/detail/unique_handle.hpp>
 #include <multiprocessing/detail/waiting.hpp>
 #include <multiprocessing/errors.hpp>
@@ -158,13 +159,11 @@ private:
 // ---- implementation
 
 inline arena& arena::instance() {
-    // Never destroyed: objects with static storage may still use it at the end, and the system takes it back anyway.
-    alignas(arena) static std::byte storage[sizeof(arena)];
-    static arena* const object = [] {
+    static constinit made_once<arena> only;
+    return only.get([] {
         auto const& message = child_message::received();
-        return message ? new (storage) arena(message->segment, message->size) : new (storage) arena();
-    }();
-    return *object;
+        return message ? arena(message->segment, message->size) : arena();
+    });
 }
 
 inline arena::arena() {

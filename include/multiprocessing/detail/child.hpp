@@ -4,6 +4,7 @@
 #include <multiprocessing/detail/arena.hpp>
 #include <multiprocessing/detail/deadline.hpp>
 #include <multiprocessing/detail/entry_point.hpp>
+#include <multiprocessing/detail/made_once.hpp>
 #include <multiprocessing/detail/participants.hpp>
 #include <multiprocessing/detail/unique_handle.hpp>
 #include <multiprocessing/detail/waiting.hpp>
@@ -142,8 +143,8 @@ private:
 class children {
 public:
     MULTIPROCESSING_ONE_PER_PROCESS static children& instance() {
-        static auto& all = *new children; // never destroyed: a Process with static storage may end after it
-        return all;
+        static constinit made_once<children> all;
+        return all.get();
     }
 
     void add(std::shared_ptr<child_state> child) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multiprocessing/detail/made_once.hpp>
 #include <multiprocessing/platform/handle.hpp>
 #include <multiprocessing/platform/self.hpp>
 
@@ -24,8 +25,8 @@ struct child_message {
     /// The message to this program, if there is one. It is taken out of the environment, so that no program that this
     /// one starts finds it; freeze_support() empties it.
     MULTIPROCESSING_ONE_PER_PROCESS static std::optional<child_message>& received() {
-        static std::optional<child_message> message = parse(platform::take_environment(variable));
-        return message;
+        static constinit made_once<std::optional<child_message>> message;
+        return message.get([] { return parse(platform::take_environment(variable)); });
     }
 
 private:

@@ -423,9 +423,14 @@ inline Address const& Listener::address() const {
     return state_->address;
 }
 
+namespace detail {
+
+inline std::optional<Address> const nobody;
+
+} // namespace detail
+
 inline std::optional<Address> const& Listener::last_accepted() const noexcept {
-    static std::optional<Address> const nobody;
-    return state_ ? state_->last_accepted : nobody;
+    return state_ ? state_->last_accepted : detail::nobody;
 }
 
 inline platform::native_handle Listener::fileno() const {

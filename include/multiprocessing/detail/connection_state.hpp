@@ -5,6 +5,7 @@
 #include <multiprocessing/detail/demangle.hpp>
 #include <multiprocessing/detail/digest.hpp>
 #include <multiprocessing/detail/framing.hpp>
+#include <multiprocessing/detail/made_once.hpp>
 #include <multiprocessing/detail/pipe_end.hpp>
 #include <multiprocessing/detail/shared_object.hpp>
 #include <multiprocessing/detail/unique_handle.hpp>
@@ -321,15 +322,15 @@ template <class T>
 object_head object_head::of() {
     using type = typename sent_as<std::remove_cvref_t<T>>::type;
     // By its name, which is the same in every program that was built with the same conventions.
-    static std::uint64_t const hash = [] {
-        std::uint64_t value = 0xcbf29ce484222325; // FNV-1a
-        for (char const c : std::string_view(typeid(type).name())) {
-            value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-        }
-        return value;
-    }();
+    static constinit made_once<std::uint64_t> hash;
     // The first byte is no beginning of a text or of something that Python has pickled.
-    return {0x0a1a0a0d'706d'00f7, hash};
+    return {0x0a1a0a0d'706d'00f7, hash.get([] {
+                std::uint64_t value = 0xcbf29ce484222325; // FNV-1a
+                for (char const c : std::string_view(typeid(type).name())) {
+                    value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+                }
+                return value;
+            })};
 }
 
 template <class T>

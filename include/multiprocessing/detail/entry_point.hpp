@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multiprocessing/detail/made_once.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/platform/module.hpp>
 
@@ -80,8 +81,8 @@ inline void const* code_at(platform::module_place place) {
 
 template <auto* Function>
 entry_id identify() {
-    static entry_id const id{place_of_code(&entry_point_of<Function>), entry_point_of<Function>.check};
-    return id;
+    static constinit made_once<entry_id> id;
+    return id.get([] { return entry_id{place_of_code(&entry_point_of<Function>), entry_point_of<Function>.check}; });
 }
 
 template <class Function>

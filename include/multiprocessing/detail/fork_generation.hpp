@@ -13,20 +13,14 @@ inline std::uint32_t fork_generation() noexcept;
 
 // ---- implementation
 
-struct fork_counter {
-    std::atomic<std::uint32_t> generation{1};
+MULTIPROCESSING_ONE_PER_PROCESS inline std::atomic<std::uint32_t> forks_so_far{1};
 
-    MULTIPROCESSING_ONE_PER_PROCESS static fork_counter& instance() noexcept {
-        static fork_counter counter;
-        return counter;
-    }
-    fork_counter() noexcept {
-        platform::at_fork_in_child([] { instance().generation.fetch_add(1, std::memory_order_relaxed); });
-    }
-};
+/// From before main() on.
+MULTIPROCESSING_ONE_PER_PROCESS inline bool const forks_are_counted = [] {
+    platform::at_fork_in_child([] { forks_so_far.fetch_add(1, std::memory_order_relaxed); });
+    return true;
+}();
 
-inline std::uint32_t fork_generation() noexcept {
-    return fork_counter::instance().generation.load(std::memory_order_relaxed);
-}
+inline std::uint32_t fork_generation() noexcept { return forks_so_far.load(std::memory_order_relaxed); }
 
 } // namespace multiprocessing::inline v0::detail

@@ -85,6 +85,7 @@ public:
         explicit writer(pipe_ring& ring) : ring_(ring) {
             // What a dead writer has left is complete as far as it goes.
             if (ring.writing_.lock() == locking::inherited) ring.writer_.store(0, std::memory_order_release);
+            ring.learn_again();
         }
         ~writer() {
             if (signed_) ring_.writer_.store(0, std::memory_order_release);
@@ -126,7 +127,11 @@ public:
     };
 
     /// What one reader may do once it has the lock, until it gives it back.
-    bool lock_reading(platform::deadline until) { return reading_.lock(until) != locking::timed_out; }
+    bool lock_reading(platform::deadline until) {
+        if (reading_.lock(until) == locking::timed_out) return false;
+        learn_again();
+        return true;
+    }
     void unlock_reading() noexcept { reading_.unlock(); }
     bool is_reader() const noexcept { return reading_.is_of_this_process(); }
     /// Whether there is a record; `at` is where the last one ended.
@@ -166,6 +171,14 @@ private:
     area area_of(std::uint64_t position) const noexcept {
         std::size_t const number = number_of_area(position);
         return {arena::instance().at(blocks_[number].load(std::memory_order_acquire)), sizes[number]};
+    }
+    /// Other processes have left behind what they know of the other side. The thread sanitizer wants that to be heard from
+    /// that side itself.
+    void learn_again() const noexcept {
+#if defined(MULTIPROCESSING_THREAD_SANITIZER)
+        written_.load(std::memory_order_acquire);
+        taken_.load(std::memory_order_acquire);
+#endif
     }
     void free_blocks() noexcept;
     bool provide_memory(std::size_t message_size) noexcept;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multiprocessing/detail/made_once.hpp>
 #include <multiprocessing/process.hpp>
 
 /// The bodies of process.hpp: how a Process starts, and what happens in the child.
@@ -522,9 +523,9 @@ inline std::string Process::to_string() const {
 // ---- functions
 
 inline Process& current_process() {
-    static auto& main_process = *new Process(detail::process_access::make_main()); // never destroyed
+    static constinit detail::made_once<Process> main_process;
     auto* const current = detail::process_access::current();
-    return current != nullptr ? *current : main_process;
+    return current != nullptr ? *current : main_process.get([] { return detail::process_access::make_main(); });
 }
 
 inline std::string const& ParentProcess::name() const noexcept { return detail::process_state::instance().parent_name; }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multiprocessing/detail/child_message.hpp>
+#include <multiprocessing/detail/made_once.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/platform/random.hpp>
 #include <multiprocessing/platform/self.hpp>
@@ -65,8 +66,8 @@ private:
 // ---- implementation
 
 inline process_state& process_state::instance() {
-    static auto& state = *new process_state; // never destroyed: it is needed until the very end
-    return state;
+    static constinit made_once<process_state> state;
+    return state.get([] { return process_state(); });
 }
 
 inline process_state::process_state() : authkey(32) {

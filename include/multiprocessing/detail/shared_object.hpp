@@ -3,6 +3,7 @@
 #include <multiprocessing/detail/archive.hpp>
 #include <multiprocessing/detail/arena.hpp>
 #include <multiprocessing/detail/fork_generation.hpp>
+#include <multiprocessing/detail/made_once.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -48,8 +49,8 @@ public:
     };
 
     MULTIPROCESSING_ONE_PER_PROCESS static known_objects& instance() {
-        static auto* const all = new known_objects; // never destroyed: handles may have static storage
-        return *all;
+        static constinit made_once<known_objects> all;
+        return all.get();
     }
 
     /// The owner of an object that this process has just made, or has been given a counted reference to.

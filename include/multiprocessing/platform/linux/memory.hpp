@@ -11,10 +11,7 @@
 
 namespace multiprocessing::inline v0 {
 
-std::size_t platform::page_size() noexcept {
-    static auto const size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    return size;
-}
+std::size_t platform::page_size() noexcept { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
 
 platform::native_handle platform::create_segment(std::size_t size, std::error_code& error) noexcept {
     rlimit limit{};

@@ -21,10 +21,7 @@ inline constexpr std::size_t segment_head = 65536;
 
 } // namespace detail
 
-std::size_t platform::page_size() noexcept {
-    static auto const size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    return size;
-}
+std::size_t platform::page_size() noexcept { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
 
 platform::native_handle platform::create_segment(std::size_t size, std::error_code& error) noexcept {
     for (int tries = 0; tries < 100; ++tries) {

@@ -3,6 +3,7 @@
 #include <multiprocessing/platform/clock.hpp>
 
 #include <algorithm>
+#include <atomic>
 
 #include <sched.h>
 
@@ -27,15 +28,21 @@ std::uint64_t platform::ticks() noexcept {
 }
 
 std::uint64_t platform::ticks_per_microsecond() noexcept {
-    static std::uint64_t const rate = [] {
+    // Threads that come here at the same time measure on their own: a lock that one of them had would stay locked in a child
+    // that another one forks.
+    static constinit std::atomic<std::uint64_t> known{0};
+    std::uint64_t rate = known.load(std::memory_order_relaxed);
+    if (rate == 0) [[unlikely]] {
         // Short on purpose: a waiting policy needs the order of magnitude, and start-up must not pay for more.
         auto const begin = clock::now();
         std::uint64_t const first = ticks();
         auto now = begin;
         while (now - begin < std::chrono::microseconds(50)) now = clock::now();
         auto const passed = std::chrono::duration_cast<std::chrono::nanoseconds>(now - begin).count();
-        return std::max<std::uint64_t>(1, (ticks() - first) * 1000 / static_cast<std::uint64_t>(passed));
-    }();
+        rate = std::max<std::uint64_t>(1, (ticks() - first) * 1000 / static_cast<std::uint64_t>(passed));
+        std::uint64_t nothing = 0;
+        if (!known.compare_exchange_strong(nothing, rate, std::memory_order_relaxed)) rate = nothing;
+    }
     return rate;
 }
 
