@@ -85,7 +85,9 @@ TEST_CASE("a child that is forked while another thread makes an object makes its
         });
     });
     at_it.wait();
-    CHECK(multiprocessing_test::in_child([] { return object.get([] { return 2; }) + object.get([] { return 3; }); }) == 4);
+    CHECK(multiprocessing_test::in_child([] {
+              return object.get([] { return 2; }) + object.get([] { return 3; });
+          }) == 4);
     forked.count_down();
     maker.join();
     CHECK(object.get([] { return 5; }) == 1);

@@ -96,6 +96,9 @@ private:
     static constexpr std::uint64_t forget_us = 1000;
     static constexpr std::uint64_t recount_us = 1'000'000;
     static constexpr unsigned worst = 4;
+    static constexpr unsigned looks = 64;
+    static constexpr unsigned looks_if_confined =
+        4; // to one processor, which others are likely to be confined to as well
 
     void punish() noexcept {
         quiet_until_ = platform::ticks() + ((budget_us << penalty_) * platform::ticks_per_microsecond());
@@ -107,7 +110,7 @@ private:
     std::uint64_t gains_ = 0;       // things received since
     unsigned penalty_ = 0;
     std::uint64_t looked_at_ = 0; // when the processors were counted
-    bool alone_ = true;           // only one processor may be used
+    unsigned looks_per_yield_ = looks;
 };
 
 // ---- implementation
@@ -116,10 +119,9 @@ inline bool spin_experience::should_spin() noexcept {
     std::uint64_t const now = platform::ticks();
     std::uint64_t const rate = platform::ticks_per_microsecond();
     if (now - looked_at_ > recount_us * rate) { // the affinity may be changed, but asking costs more than a wait
-        alone_ = platform::process_cpu_count() < 2;
+        looks_per_yield_ = platform::process_cpu_count() < 2 ? looks_if_confined : looks;
         looked_at_ = platform::ticks();
     }
-    if (alone_) return false;
     if (lost_ != 0) {
         if (gains_ * worth_us * rate < lost_) punish();
         lost_ = 0;
@@ -138,7 +140,7 @@ bool spin_experience::spin(Attempt&& attempt) noexcept(noexcept(attempt())) {
             if (lost_ == 0) penalty_ = 0;
             return true;
         }
-        if (round % 64 == 0) {
+        if (round % looks_per_yield_ == 0) {
             std::uint64_t const before = platform::ticks();
             platform::yield();
             std::uint64_t const yielded = platform::ticks() - before;
