@@ -1,4 +1,4 @@
-// Queue between processes, against pipe(2), Boost.Interprocess' message_queue, ZeroMQ over ipc, and CPython's
+// Queue between processes, against pipe(2), a bare futex, Boost.Interprocess' message_queue, ZeroMQ over ipc, and CPython's
 // multiprocessing.Queue (python3, or what the variable PYTHON names).
 //
 //     g++ -std=c++20 -O2 -I include benchmarks/queues.cpp -o queues -pthread && ./queues [rounds [case [peer]]]
@@ -33,8 +33,10 @@
 #include <string_view>
 #include <vector>
 
+#include <linux/futex.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -129,6 +131,21 @@ struct Pipe final : Transport {
     int ends[2];
     std::size_t size;
     std::vector<std::byte> buffer;
+};
+
+/// Nothing but a word in shared memory on which the reader sleeps: the floor of who sleeps at once. For one message at a
+/// time.
+struct Futex final : Transport {
+    void send(std::byte const*) override {
+        word->store(1);
+        ::syscall(SYS_futex, word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+    }
+    void receive(std::byte*) override {
+        while (word->exchange(0) == 0) ::syscall(SYS_futex, word, FUTEX_WAIT, 0, nullptr, nullptr, 0);
+    }
+    ~Futex() override { ::munmap(word, 4096); }
+    std::atomic<int>* word = static_cast<std::atomic<int>*>(
+        ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 };
 
 #if defined(HAS_BOOST)
@@ -420,6 +437,11 @@ int main(int argc, char** argv) {
                 fewer.messages = std::max(100L, c.messages / 20);
                 return python(fewer, limit);
             });
+            if (c.consumers == 0) {
+                compare("futex alone", c, rounds, ours, [&] {
+                    return measure([](std::size_t, long) { return std::make_unique<Futex>(); }, c, limit);
+                });
+            }
             if (c.size == 8) {
                 compare("ours without a limit", c, rounds, ours, [&] { return measure(make_ours, c, 0); });
             }

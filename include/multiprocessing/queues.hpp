@@ -6,6 +6,7 @@
 #include <multiprocessing/detail/message.hpp>
 #include <multiprocessing/detail/message_queue.hpp>
 #include <multiprocessing/detail/shared_object.hpp>
+#include <multiprocessing/detail/waiting.hpp>
 #include <multiprocessing/errors.hpp>
 
 #include <atomic>
@@ -326,7 +327,11 @@ bool Queue<T>::put_until(T const& item, platform::deadline until) {
         if (until == platform::deadline::min() && full()) return false;
         detail::outgoing_message message;
         detail::save(message, item);
-        if (put_message(message, until)) return true;
+        std::size_t const size = message.bytes().size();
+        if (put_message(message, until)) {
+            detail::let_reader_run(size);
+            return true;
+        }
         // Handles in a message count as its own; they are let go by taking it apart.
         try {
             static_cast<void>(detail::load<T>(message.bytes()));

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 /// How everything in this library waits: look, spin briefly, then sleep.
@@ -85,6 +86,9 @@ public:
     /// Called for each thing that was there at once: what a long yield has brought.
     void gained() noexcept { ++gains_; }
 
+    /// Whether this process may use one processor only, which the other side is likely to need as well.
+    bool is_confined() noexcept;
+
     /// Spins until `attempt()` succeeds or spinning is no longer worth it.
     template <class Attempt>
     bool spin(Attempt&& attempt) noexcept(noexcept(attempt()));
@@ -110,18 +114,27 @@ private:
     std::uint64_t gains_ = 0;       // things received since
     unsigned penalty_ = 0;
     std::uint64_t looked_at_ = 0; // when the processors were counted
-    unsigned looks_per_yield_ = looks;
+    bool confined_ = false;
 };
 
+/// For who has just given a reader so many bytes. A reader that needs the same processor had better have them now: it would
+/// have to get them from memory when more has been written after them.
+inline void let_reader_run(std::size_t size) noexcept;
+
 // ---- implementation
+
+inline bool spin_experience::is_confined() noexcept {
+    // It may change, but asking costs more than a wait.
+    if (platform::ticks() - looked_at_ > recount_us * platform::ticks_per_microsecond()) {
+        confined_ = platform::process_cpu_count() < 2;
+        looked_at_ = platform::ticks();
+    }
+    return confined_;
+}
 
 inline bool spin_experience::should_spin() noexcept {
     std::uint64_t const now = platform::ticks();
     std::uint64_t const rate = platform::ticks_per_microsecond();
-    if (now - looked_at_ > recount_us * rate) { // the affinity may be changed, but asking costs more than a wait
-        looks_per_yield_ = platform::process_cpu_count() < 2 ? looks_if_confined : looks;
-        looked_at_ = platform::ticks();
-    }
     if (lost_ != 0) {
         if (gains_ * worth_us * rate < lost_) punish();
         lost_ = 0;
@@ -133,6 +146,7 @@ inline bool spin_experience::should_spin() noexcept {
 template <class Attempt>
 bool spin_experience::spin(Attempt&& attempt) noexcept(noexcept(attempt())) {
     std::uint64_t const rate = platform::ticks_per_microsecond();
+    unsigned const looks_per_yield = is_confined() ? looks_if_confined : looks;
     std::uint64_t begin = platform::ticks();
     for (unsigned round = 1;; ++round) {
         platform::relax();
@@ -140,7 +154,7 @@ bool spin_experience::spin(Attempt&& attempt) noexcept(noexcept(attempt())) {
             if (lost_ == 0) penalty_ = 0;
             return true;
         }
-        if (round % looks_per_yield_ == 0) {
+        if (round % looks_per_yield == 0) {
             std::uint64_t const before = platform::ticks();
             platform::yield();
             std::uint64_t const yielded = platform::ticks() - before;
@@ -154,6 +168,11 @@ bool spin_experience::spin(Attempt&& attempt) noexcept(noexcept(attempt())) {
     }
     punish();
     return false;
+}
+
+inline void let_reader_run(std::size_t size) noexcept {
+    constexpr std::size_t large = 64 * 1024; // takes far longer to write than a yield does
+    if (size >= large && spin_experience::of_this_thread().is_confined()) platform::yield();
 }
 
 template <class Attempt, class BeforeSleep>
