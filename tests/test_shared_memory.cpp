@@ -3,10 +3,17 @@
 #include <multiprocessing/shared_memory.hpp>
 
 #include "support/catch.hpp"
+#include "support/sanitizers.hpp"
+
+#if defined(MULTIPROCESSING_POSIX)
+#    include "support/forked.hpp"
+#endif
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <string>
+#include <thread>
 
 namespace mp = multiprocessing;
 
@@ -148,4 +155,31 @@ TEST_CASE("a message with the name of a block that is gone says so") {
               mp::detail::load<mp::SharedMemory>({message.data(), message.size()});
           }) == std::errc::no_such_file_or_directory);
 }
+#endif
+
+#if defined(MULTIPROCESSING_POSIX)
+
+TEST_CASE("a child can use blocks, although another thread was making some when it was forked") {
+    auto const use_one = [] {
+        auto block = mp::SharedMemory::create(10, mp::SharedMemory::new_name());
+        block.close();
+        block.unlink();
+    };
+    std::atomic<bool> stop{false};
+    std::thread other([&] {
+        while (!stop.load()) use_one();
+    });
+    int wrong = 0;
+    int const count = multiprocessing_test::with_sanitizer ? 50 : 600;
+    for (int i = 0; i < count; ++i) {
+        wrong += multiprocessing_test::in_child([&] {
+            use_one();
+            return 0;
+        });
+    }
+    stop.store(true);
+    other.join();
+    CHECK(wrong == 0);
+}
+
 #endif

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <multiprocessing/detail/made_once.hpp>
+#include <multiprocessing/detail/fork_generation.hpp>
 #include <multiprocessing/detail/shared_object.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/platform/named_memory.hpp>
@@ -8,6 +8,7 @@
 #include <multiprocessing/util.hpp>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -125,15 +126,20 @@ namespace detail {
 /// The names that this process has created and not yet removed. At its end they go.
 class tracked_names {
 public:
+    /// A forked child begins with none, in another object: a thread of its parent may have been at this one.
     MULTIPROCESSING_ONE_PER_PROCESS static tracked_names& instance() {
-        static constinit made_once<tracked_names> all;
-        return all.get();
+        static constinit std::atomic<tracked_names*> latest{nullptr};
+        tracked_names* known = latest.load(std::memory_order_acquire);
+        while (known == nullptr || known->generation_ != fork_generation()) {
+            auto made = std::make_unique<tracked_names>();
+            if (latest.compare_exchange_strong(known, made.get(), std::memory_order_acq_rel)) return *made.release();
+        }
+        return *known; // never destroyed: it is needed at the very end
     }
 
     void add(std::string const& name) {
         {
             std::scoped_lock const guard(mutex_);
-            renew();
             names_.insert(name);
             if (std::exchange(registered_, true)) return;
         }
@@ -141,20 +147,12 @@ public:
     }
     void forget(std::string const& name) {
         std::scoped_lock const guard(mutex_);
-        renew();
         names_.erase(name);
     }
 
 private:
-    /// In a forked child: the parent's names are the parent's.
-    void renew() {
-        if (std::exchange(generation_, fork_generation()) == fork_generation()) return;
-        names_.clear();
-        registered_ = false;
-    }
     void remove_all() {
         std::scoped_lock const guard(mutex_);
-        renew();
         for (auto const& name : names_) {
             std::error_code ignored;
             platform::unlink_named_block(name, ignored);
@@ -165,7 +163,7 @@ private:
 
     std::mutex mutex_;
     std::set<std::string> names_;
-    std::uint32_t generation_ = fork_generation();
+    std::uint32_t const generation_ = fork_generation();
     bool registered_ = false;
 };
 
