@@ -4,6 +4,7 @@
 #include <multiprocessing/platform/error.hpp>
 #include <multiprocessing/platform/poll.hpp>
 #include <multiprocessing/platform/windows/wait.hpp>
+#include <multiprocessing/platform/windows/winsock.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -13,10 +14,17 @@ namespace multiprocessing::inline v0 {
 
 namespace platform::windows {
 
+enum class handle_kind { object, pipe, socket };
+
+inline handle_kind kind_of(HANDLE handle) noexcept {
+    if (::GetFileType(handle) != FILE_TYPE_PIPE) return handle_kind::object;
+    return is_socket(handle) ? handle_kind::socket : handle_kind::pipe;
+}
+
 /// Becomes signalled when a channel is readable or has ended: an overlapped read of no bytes.
 class readability {
 public:
-    explicit readability(HANDLE channel) noexcept : channel_(channel) {}
+    readability(HANDLE channel, handle_kind which) noexcept : channel_(channel), kind_(which) {}
     readability(readability const&) = delete;
     readability& operator=(readability const&) = delete;
 
@@ -25,7 +33,7 @@ public:
         if (pending_) return true;
         if (operation_.hEvent == nullptr) operation_.hEvent = ::CreateEventW(nullptr, TRUE, FALSE, nullptr);
         if (operation_.hEvent == nullptr) return false;
-        pending_ = !::ReadFile(channel_, &nothing_, 0, nullptr, &operation_) && ::GetLastError() == ERROR_IO_PENDING;
+        pending_ = !read_nothing() && ::GetLastError() == ERROR_IO_PENDING;
         return pending_;
     }
 
@@ -44,16 +52,29 @@ public:
     }
 
 private:
+    bool read_nothing() noexcept {
+        if (kind_ == handle_kind::pipe) return ::ReadFile(channel_, &nothing_, 0, nullptr, &operation_) != 0;
+        WSABUF empty{0, &nothing_};
+        DWORD flags = 0;
+        return ::WSARecv(socket_of(channel_), &empty, 1, nullptr, &flags, &operation_, nullptr) == 0;
+    }
+
     HANDLE channel_;
+    handle_kind kind_;
     OVERLAPPED operation_{};
-    std::byte nothing_{};
+    char nothing_ = 0;
     bool pending_ = false;
 };
 
 enum class state { waiting, ready, invalid };
 
-inline state look_at(HANDLE handle, bool is_channel) noexcept {
-    if (is_channel) {
+inline state look_at(HANDLE handle, handle_kind which) noexcept {
+    if (which == handle_kind::socket) {
+        int const events = events_of(handle);
+        if ((events & POLLNVAL) != 0) return state::invalid;
+        return events != 0 ? state::ready : state::waiting;
+    }
+    if (which == handle_kind::pipe) {
         DWORD available = 0;
         if (::PeekNamedPipe(handle, nullptr, 0, nullptr, &available, nullptr)) {
             return available > 0 ? state::ready : state::waiting;
@@ -69,8 +90,8 @@ inline state look_at(HANDLE handle, bool is_channel) noexcept {
 
 inline std::size_t
 poll(std::span<native_handle const> handles, std::span<bool> ready, deadline until, std::error_code& error) {
-    std::vector<bool> is_channel(handles.size());
-    for (std::size_t i = 0; i < handles.size(); ++i) is_channel[i] = ::GetFileType(handles[i]) == FILE_TYPE_PIPE;
+    std::vector<handle_kind> kinds(handles.size());
+    std::transform(handles.begin(), handles.end(), kinds.begin(), kind_of);
     std::vector<std::unique_ptr<readability>> reads(handles.size());
     std::vector<HANDLE> objects;
     std::size_t first = 0; // of those that the next wait is for
@@ -78,7 +99,7 @@ poll(std::span<native_handle const> handles, std::span<bool> ready, deadline unt
         std::size_t found = 0;
         bool const expired = until != never && clock::now() >= until;
         for (std::size_t i = 0; i < handles.size(); ++i) {
-            state const now = look_at(handles[i], is_channel[i]);
+            state const now = look_at(handles[i], kinds[i]);
             if (now == state::invalid) {
                 error = std::make_error_code(std::errc::bad_file_descriptor);
                 return 0;
@@ -95,11 +116,11 @@ poll(std::span<native_handle const> handles, std::span<bool> ready, deadline unt
         objects.clear();
         for (std::size_t n = 0; n < part; ++n) {
             std::size_t const i = (first + n) % handles.size();
-            if (!is_channel[i]) {
+            if (kinds[i] == handle_kind::object) {
                 objects.push_back(handles[i]);
                 continue;
             }
-            if (!reads[i]) reads[i] = std::make_unique<readability>(handles[i]);
+            if (!reads[i]) reads[i] = std::make_unique<readability>(handles[i], kinds[i]);
             if (reads[i]->begin()) {
                 objects.push_back(reads[i]->event());
             } else {

@@ -42,27 +42,40 @@ void platform::write_byte_at_once(native_handle stream, std::byte value, std::er
 }
 
 platform::stream_front platform::peek_stream(native_handle stream, std::error_code& error) noexcept {
+    using kind = stream_front::kind;
     stream_front front;
     error.clear();
+    if (windows::is_socket(stream)) {
+        if (windows::events_of(stream) == 0) return front;
+        auto* const place = reinterpret_cast<char*>(&front.value);
+        int const size = ::recv(windows::socket_of(stream), place, 1, MSG_PEEK);
+        front.what = size > 0 ? kind::byte : kind::end;
+        auto const failure = size < 0 ? windows::last_socket_error() : std::error_code();
+        if (!windows::is_end_of_connection(failure)) error = failure;
+        return front;
+    }
     DWORD count = 0;
     if (!::PeekNamedPipe(stream, &front.value, 1, &count, nullptr, nullptr)) {
-        front.what = stream_front::kind::end;
+        front.what = kind::end;
         if (!windows::is_end_of_stream(::GetLastError())) error = last_error();
     } else if (count > 0) {
-        front.what = stream_front::kind::byte;
+        front.what = kind::byte;
     }
     return front;
 }
 
 bool platform::stream_has_ended(native_handle stream) noexcept {
+    if (windows::is_socket(stream)) return (windows::events_of(stream) & (POLLHUP | POLLERR | POLLNVAL)) != 0;
     DWORD available = 0;
     return !::PeekNamedPipe(stream, nullptr, 0, nullptr, &available, nullptr);
 }
 
 // The number holds this process and a duplicate that only waits to be taken: the receiver's process id is not known here.
+// Sockets travel in the same way: the system makes its part of a socket in the receiver when it is first used there.
 
 std::uint64_t platform::publish_handle(native_handle handle, std::error_code& error) noexcept {
-    native_handle const copy = duplicate(handle, error);
+    error.clear();
+    native_handle const copy = windows::duplicate_to_keep(handle, error);
     if (error) return 0;
     auto const value = reinterpret_cast<std::uintptr_t>(copy); // handles have 32 significant bits
     return std::uint64_t{::GetCurrentProcessId()} << 32 | static_cast<std::uint32_t>(value);
