@@ -1,4 +1,3 @@
-// not on windows
 #include <multiprocessing/connection.hpp>
 
 #include "support/catch.hpp"

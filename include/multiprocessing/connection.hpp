@@ -191,7 +191,8 @@ std::vector<T> wait(std::vector<T> const& objects, Timeout timeout = {});
 inline std::vector<Waitable> wait(std::initializer_list<Waitable> objects, Timeout timeout = {});
 
 /// Where a Listener listens: a host and a port, the path of a local socket, or, beginning with NUL, a name that is no file
-/// (Linux). A host with a colon is an IPv6 address. Python: a tuple or a string.
+/// (Linux). On Windows the place of a local socket is taken by a pipe: "\\.\pipe\name". A host with a colon is an IPv6
+/// address. Python: a tuple or a string.
 class Address {
 public:
     Address() = default;
@@ -199,7 +200,7 @@ public:
     Address(char const* path) : name_(path) {}
     Address(std::string host, std::uint16_t port) : name_(std::move(host)), port_(port) {}
 
-    /// "AF_INET", "AF_INET6" or "AF_UNIX".
+    /// "AF_INET", "AF_INET6", "AF_UNIX", or "AF_PIPE" for what begins with two backslashes.
     std::string family() const;
     bool is_local() const noexcept { return !port_.has_value(); }
     std::string const& path() const noexcept { return name_; }
@@ -243,8 +244,8 @@ struct Handshake {
 };
 
 struct ListenerOptions {
-    int backlog = 16;                 ///< clients that may wait to be accepted. Python: 1
-    std::string family{};             ///< "AF_INET", "AF_INET6", "AF_UNIX"; empty: by the address
+    int backlog = 16;                 ///< clients that may wait to be accepted; of a pipe it is 1. Python: 1
+    std::string family{};             ///< "AF_INET", "AF_INET6", "AF_UNIX", on Windows "AF_PIPE"; empty: by the address
     std::optional<AuthKey> authkey{}; ///< empty: everybody is accepted; an empty key is a key
     Handshake handshake{};
 };
@@ -263,11 +264,12 @@ struct ClientOptions {
 /// Python: `multiprocessing.connection.Listener(address=None, family=None, backlog=1, authkey=None)`.
 ///
 /// Safe from  one thread at a time
+/// Differs    on Windows "AF_PIPE" is for programs of this library only: Python sends other frames there. "AF_INET" is for both
 /// Example    examples/34_python_client.cpp
 class Listener {
 public:
-    /// At an address of its own choice: a new local socket that only this user can reach, or with the family "AF_INET" a
-    /// port of this machine.
+    /// At an address of its own choice: a new local socket (on Windows a pipe) that only this user can reach, or with the
+    /// family "AF_INET" a port of this machine.
     explicit Listener(ListenerOptions options = {});
     /// Throws     OSError     the address is in use, or cannot be used; ValueError  it does not fit the family
     explicit Listener(Address address, ListenerOptions options = {});
@@ -290,7 +292,8 @@ public:
     /// Where the last client came from; empty before the first. A local client has an empty path.
     std::optional<Address> const& last_accepted() const noexcept;
 
-    /// For wait() or poll: ready when accept() will find a client. Throws OSError when closed.
+    /// For wait() or poll: ready when accept() will find a client. On Windows it is an event, not the socket. Throws OSError
+    /// when closed.
     platform::native_handle fileno() const;
 
     /// Stops listening and removes the file of a local socket. Accepted connections stay.
@@ -301,8 +304,8 @@ private:
     std::unique_ptr<state> state_;
 };
 
-/// Connects to a Listener, of this library or of Python. Blocks until it is accepted by the system and, with a key, by the
-/// listener.
+/// Connects to a Listener, of this library or (but for pipes of Windows) of Python. Blocks until it is accepted by the system
+/// and, with a key, by the listener. A pipe takes one client at a time: the next one waits until accept() has taken that.
 ///
 /// Python: `multiprocessing.connection.Client(address, family=None, authkey=None)`.
 /// Throws     OSError              nobody listens there (connection_refused, no_such_file_or_directory);

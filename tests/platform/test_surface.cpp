@@ -86,7 +86,7 @@ TEST_CASE("every function of every contract is there") {
         any(&platform::take_seat),
         any(&platform::seat_is_taken),
         any(&platform::die_with),
-        any(&platform::has_family),
+        any(&platform::readiness_of),
         any(&platform::listen_at),
         any(&platform::accept_connection),
         any(&platform::connect_to),

@@ -290,7 +290,7 @@ inline void answer_challenge(Connection& connection, AuthKey const& authkey, Han
 // ---- addresses
 
 inline std::string Address::family() const {
-    if (is_local()) return "AF_UNIX";
+    if (is_local()) return name_.starts_with("\\\\") ? "AF_PIPE" : "AF_UNIX";
     return name_.find(':') == std::string::npos ? "AF_INET" : "AF_INET6";
 }
 
@@ -302,25 +302,26 @@ inline std::string Address::to_string() const {
 
 namespace detail {
 
+inline platform::socket_family family_named(std::string const& name) {
+    if (name == "AF_INET") return platform::socket_family::internet;
+    if (name == "AF_INET6") return platform::socket_family::internet6;
+    if (name == platform::local_family) return platform::socket_family::local;
+    throw ValueError("family " + name + " is not recognized");
+}
+
 inline platform::socket_address to_socket_address(Address const& address, std::string const& family) {
     std::string const name = family.empty() ? address.family() : family;
-    platform::socket_address where{platform::socket_family::local, address.host(), address.port()};
-    if (name == "AF_INET" || name == "AF_INET6") {
-        where.family = name == "AF_INET" ? platform::socket_family::internet : platform::socket_family::internet6;
-    } else if (name != "AF_UNIX") {
-        throw ValueError("family " + name + " is not recognized");
-    }
-    if (address.is_local() != (name == "AF_UNIX")) {
+    platform::socket_address where{family_named(name), address.host(), address.port()};
+    bool const wants_local = where.family == platform::socket_family::local;
+    if (address.is_local() != wants_local || (wants_local && address.family() != name)) {
         throw ValueError("address type of '" + address.to_string() + "' does not fit family " + name);
     }
     if (address.is_local()) {
         if (where.name.empty()) throw ValueError("the path of a local socket is empty");
-        if (where.name.starts_with("\\\\")) throw ValueError("family AF_PIPE is not recognized");
         if (where.name[0] != '\0' && where.name.find('\0') != std::string::npos) {
             throw ValueError("embedded null character in the path of a local socket");
         }
     }
-    if (!platform::has_family(where.family)) throw ValueError("family " + name + " is not recognized on this system");
     return where;
 }
 
@@ -334,7 +335,7 @@ inline Address from_socket_address(platform::socket_address const& where) {
 // ---- Listener
 
 struct Listener::state {
-    detail::unique_handle handle;
+    std::unique_ptr<platform::listener> socket{}; ///< null when closed
     Address address{};
     ListenerOptions options{};
     std::optional<Address> last_accepted{};
@@ -345,8 +346,8 @@ struct Listener::state {
         auto const where = detail::to_socket_address(address, options.family);
         platform::socket_address bound;
         std::error_code error;
-        handle.reset(platform::listen_at(where, options.backlog, bound, error));
-        if (error == std::errc::address_in_use && address.is_local()) {
+        socket = platform::listen_at(where, options.backlog, bound, error);
+        if (platform::local_sockets_are_files && error == std::errc::address_in_use && address.is_local()) {
             std::error_code connecting;
             detail::unique_handle const probe(platform::connect_to(where, connecting));
             if (connecting == std::errc::connection_refused) {
@@ -369,10 +370,10 @@ inline Listener::Listener(ListenerOptions options) : state_(std::make_unique<sta
         state_->listen();
         return;
     }
-    if (!family.empty()) detail::to_socket_address("-", family); // throws if there is no such family
+    if (!family.empty()) detail::family_named(family); // throws if there is no such family
     std::error_code error;
     state_->address = platform::make_local_path(error);
-    if (error) throw OSError(error, "Listener: a folder for its socket");
+    if (error) throw OSError(error, "Listener: a place for its socket");
     try {
         state_->listen();
     } catch (...) {
@@ -401,10 +402,10 @@ inline Listener& Listener::operator=(Listener&& other) noexcept {
 }
 
 inline Connection Listener::accept() {
-    auto const listening = fileno();
+    fileno(); // throws when closed
     platform::socket_address peer;
     std::error_code error;
-    detail::unique_handle stream(platform::accept_connection(listening, peer, error));
+    detail::unique_handle stream(platform::accept_connection(*state_->socket, peer, error));
     if (error) throw OSError(error, "Listener.accept");
     state_->last_accepted = detail::from_socket_address(peer);
     auto connection = detail::connection_access::make(std::move(stream), true, true);
@@ -434,15 +435,15 @@ inline std::optional<Address> const& Listener::last_accepted() const noexcept {
 }
 
 inline platform::native_handle Listener::fileno() const {
-    if (!state_ || !state_->handle) {
+    if (!state_ || !state_->socket) {
         throw OSError(std::make_error_code(std::errc::bad_file_descriptor), "listener is closed");
     }
-    return state_->handle.get();
+    return platform::readiness_of(*state_->socket);
 }
 
 inline void Listener::close() noexcept {
-    if (!state_ || !state_->handle) return;
-    state_->handle.reset();
+    if (!state_ || !state_->socket) return;
+    state_->socket.reset();
     if (!state_->address.is_local() || state_->generation != detail::fork_generation()) return;
     platform::remove_local_path(state_->address.path(), state_->own_folder);
 }

@@ -134,41 +134,55 @@ inline std::error_code finish_connecting(native_handle made) noexcept {
 
 } // namespace platform::posix
 
-bool platform::has_family(socket_family) noexcept { return true; }
+struct platform::listener {
+    native_handle socket = invalid_handle;
 
-platform::native_handle
+    listener() = default;
+    ~listener() { platform::close(socket); }
+    listener(listener const&) = delete;
+    listener& operator=(listener const&) = delete;
+};
+
+platform::native_handle platform::readiness_of(listener const& listening) noexcept { return listening.socket; }
+
+std::unique_ptr<platform::listener>
 platform::listen_at(socket_address const& where, int backlog, socket_address& bound, std::error_code& error) {
     auto raw = posix::to_raw(where, error);
-    if (error) return invalid_handle;
+    if (error) return nullptr;
+    auto listening = std::make_unique<listener>();
     native_handle const made = posix::make_socket(where.family, error);
-    if (error) return made;
+    listening->socket = made;
+    if (error) return nullptr;
+    auto const refused = [&] {
+        error = last_error();
+        return nullptr;
+    };
     int const on = 1;
     if (where.family != socket_family::local) ::setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(made, raw.get(), raw.size) != 0) return posix::closed_with(made, error, last_error());
+    if (::bind(made, raw.get(), raw.size) != 0) return refused();
     bound = where;
     if (::listen(made, backlog) != 0) {
-        auto const why = last_error();
+        refused();
         if (where.family == socket_family::local) remove_local_path(where.name, false);
-        return posix::closed_with(made, error, why);
+        return nullptr;
     }
     if (where.family != socket_family::local) {
         raw.size = sizeof raw.storage;
-        if (::getsockname(made, raw.get(), &raw.size) != 0) return posix::closed_with(made, error, last_error());
+        if (::getsockname(made, raw.get(), &raw.size) != 0) return refused();
         bound = posix::from_raw(raw);
     }
-    return made;
+    return listening;
 }
 
-platform::native_handle
-platform::accept_connection(native_handle listener, socket_address& peer, std::error_code& error) {
+platform::native_handle platform::accept_connection(listener& listening, socket_address& peer, std::error_code& error) {
     posix::raw_address raw;
     native_handle made = invalid_handle;
     for (;;) {
         raw.size = sizeof raw.storage;
 #if defined(MULTIPROCESSING_LINUX)
-        made = posix::beyond_standard_streams(::accept4(listener, raw.get(), &raw.size, SOCK_CLOEXEC));
+        made = posix::beyond_standard_streams(::accept4(listening.socket, raw.get(), &raw.size, SOCK_CLOEXEC));
 #else
-        made = posix::beyond_standard_streams(::accept(listener, raw.get(), &raw.size));
+        made = posix::beyond_standard_streams(::accept(listening.socket, raw.get(), &raw.size));
 #endif
         if (made >= 0) break;
         if (errno == EINTR || errno == ECONNABORTED) continue;
