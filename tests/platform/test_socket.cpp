@@ -254,3 +254,48 @@ TEST_CASE("addresses that do not work") {
     CHECK(error == std::errc::connection_refused);
     CHECK_FALSE(made);
 }
+
+#if defined(MULTIPROCESSING_WINDOWS)
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+/// What the system tells once it has the room for it: `ask(place, size, needed)`.
+template <class Ask>
+Bytes told(Ask ask) {
+    DWORD size = 0;
+    ask(nullptr, 0, &size);
+    Bytes answer(size);
+    REQUIRE(ask(answer.data(), size, &size));
+    return answer;
+}
+
+} // namespace
+
+TEST_CASE("a pipe admits this user and nobody else") {
+    Pair const ends(places()[0]);
+    auto descriptor = told([&](void* place, DWORD size, DWORD* needed) {
+        return ::GetKernelObjectSecurity(ends.accepted.get(), DACL_SECURITY_INFORMATION, place, size, needed);
+    });
+    BOOL is_there = FALSE, by_default = FALSE;
+    ACL* list = nullptr;
+    REQUIRE(::GetSecurityDescriptorDacl(descriptor.data(), &is_there, &list, &by_default));
+    REQUIRE(is_there);
+    REQUIRE(list != nullptr);
+    REQUIRE(list->AceCount == 1);
+    void* entry = nullptr;
+    REQUIRE(::GetAce(list, 0, &entry));
+    auto& allowed = *static_cast<ACCESS_ALLOWED_ACE*>(entry);
+    CHECK(allowed.Header.AceType == ACCESS_ALLOWED_ACE_TYPE);
+
+    HANDLE token = nullptr;
+    REQUIRE(::OpenProcessToken(::GetCurrentProcess(), TOKEN_QUERY, &token));
+    unique_handle const owner(token);
+    auto user = told([&](void* place, DWORD size, DWORD* needed) {
+        return ::GetTokenInformation(token, TokenUser, place, size, needed);
+    });
+    CHECK(::EqualSid(&allowed.SidStart, reinterpret_cast<TOKEN_USER*>(user.data())->User.Sid));
+}
+
+#endif

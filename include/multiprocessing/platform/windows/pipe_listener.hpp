@@ -155,9 +155,7 @@ private:
     }
 
     /// Whether this is no failure: a client was faster, and may have gone again (what it has written is still there).
-    static bool has_come(DWORD failure) noexcept {
-        return failure == ERROR_PIPE_CONNECTED || failure == ERROR_NO_DATA;
-    }
+    static bool has_come(DWORD failure) noexcept { return failure == ERROR_PIPE_CONNECTED || failure == ERROR_NO_DATA; }
 
     void await_client(std::error_code& error) noexcept {
         operation_ = {};
