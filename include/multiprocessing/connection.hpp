@@ -264,7 +264,8 @@ struct ClientOptions {
 /// Python: `multiprocessing.connection.Listener(address=None, family=None, backlog=1, authkey=None)`.
 ///
 /// Safe from  one thread at a time
-/// Differs    on Windows "AF_PIPE" is for programs of this library only: Python sends other frames there. "AF_INET" is for both
+/// Differs    on Windows "AF_PIPE" is for programs of this library only: Python sends other frames there; "AF_INET" is for
+///            both. A pipe's name is in use until its last connection is closed
 /// Example    examples/34_python_client.cpp
 class Listener {
 public:

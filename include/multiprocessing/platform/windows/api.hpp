@@ -23,6 +23,8 @@ inline std::error_code make_error(DWORD number) noexcept {
     case ERROR_BROKEN_PIPE:
     case ERROR_NO_DATA:
     case ERROR_PIPE_NOT_CONNECTED:
+    case ERROR_GRACEFUL_DISCONNECT:
+    case ERROR_CONNECTION_INVALID:
     case WSAESHUTDOWN: return std::make_error_code(std::errc::broken_pipe);
     case ERROR_NOT_ENOUGH_MEMORY:
     case ERROR_OUTOFMEMORY:
