@@ -42,8 +42,8 @@ Job add_primes(asio::io_context& context, mp::futures::ProcessPoolExecutor& exec
 
 int main() {
     mp::freeze_support();
+    asio::io_context context; // ends after the executor, whose threads hand the results over to it
     mp::futures::ProcessPoolExecutor executor(2);
-    asio::io_context context;
     long sum = 0;
     for (long end : {10'000L, 20'000L, 30'000L}) add_primes(context, executor, end, sum);
     context.run();

@@ -126,7 +126,8 @@ public:
     auto operator co_await() &&;
 
     /// To be awaited: the coroutine goes on in the executor, by execute(f) or post(f) of it, or of its get_executor(), or by
-    /// calling it with f: `co_await future.via(io_context)`.
+    /// calling it with f: `co_await future.via(io_context)`. That call comes from a thread of the pool, which may still be in
+    /// it when the coroutine has ended: the io_context has to live longer than the pool, so declare it first.
     template <class Executor>
     FutureVia<T, Executor> via(Executor& executor) const {
         return {*this, executor};
