@@ -100,9 +100,8 @@ private:
     static constexpr std::uint64_t forget_us = 1000;
     static constexpr std::uint64_t recount_us = 1'000'000;
     static constexpr unsigned worst = 4;
-    static constexpr unsigned looks = 64;
-    static constexpr unsigned looks_if_confined =
-        4; // to one processor, which others are likely to be confined to as well
+    static constexpr unsigned looks = 64; // between two yields
+    static constexpr unsigned looks_if_confined = 4;
 
     void punish() noexcept {
         quiet_until_ = platform::ticks() + ((budget_us << penalty_) * platform::ticks_per_microsecond());
